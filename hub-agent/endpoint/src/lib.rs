@@ -1,0 +1,2 @@
+//! mqtt-endpoint
+pub mod codec;

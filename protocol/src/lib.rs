@@ -1,0 +1,23 @@
+//! The wire contract between a product's hub, its components and its maker's cloud.
+//!
+//! Everything here is a value: no I/O, no clock, no randomness. Bytes become types that cannot be
+//! wrong in exactly one place, [`cbor`], and topics in [`topic`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`id`] | logical ids, digests, bounded texts |
+//! | [`time`] | points in time as the wire carries them |
+//! | [`topic`] | MQTT topic routes and what each may carry |
+//! | [`message`] | the hub's own messages, one type each |
+//! | [`cbor`] | the bounded, deterministic CBOR codec |
+//! | [`refusal`] | why something was refused: codes, words, advice |
+
+pub mod cbor;
+pub mod id;
+pub mod message;
+pub mod refusal;
+pub mod time;
+pub mod topic;
+
+/// Version of the wire contract, field 1 of every message.
+pub const WIRE_VERSION: u8 = 1;

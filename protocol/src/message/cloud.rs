@@ -1,0 +1,44 @@
+//! Messages between the hub and its maker's cloud.
+
+use super::field::V1;
+use crate::{
+    cbor::int_map,
+    id::{ComponentId, Label},
+    time::Timestamp,
+};
+
+int_map! {
+    /// The hub's state as its cloud sees it.
+    pub struct HubStatus {
+        /// Wire version.
+        1 => version: V1,
+        /// Counts statuses over the hub's whole life.
+        2 => seq: u64,
+        /// When it was made.
+        3 => time: Timestamp,
+        /// Version of the hub's software.
+        4 => software: Label,
+        /// Members of the product, the hub and the cloud left out.
+        5 => members: u32,
+        /// How many of them are active.
+        6 => active: u32,
+        /// How many of them are quarantined.
+        7 => quarantined: u32,
+    }
+}
+
+int_map! {
+    /// What the cloud is.
+    pub struct CloudHello {
+        /// Wire version.
+        1 => version: V1,
+        /// Logical id, made of the key of the cloud's certificate.
+        2 => id: ComponentId,
+        /// Who runs it.
+        3 => maker: Label,
+        /// What it is called.
+        4 => model: Label,
+        /// Version of its software.
+        5 => software: Label,
+    }
+}

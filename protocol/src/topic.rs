@@ -1,0 +1,227 @@
+//! MQTT topics as routes: who speaks on them, how large and how often delivered a message may be.
+//!
+//! Component topics are `p/<id>/<leaf>`, hub-to-cloud topics `h/<id>/<leaf>`, where `<id>` is the
+//! logical id of the component or the hub. Nothing else is a route.
+
+use crate::id::{ComponentId, Slug};
+use std::fmt;
+
+/// Longest topic any route has: `p/` + 36 + `/stream/` + 32.
+pub const MAX_TOPIC: usize = 78;
+
+/// A topic that names something the protocol knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// Component to hub.
+    Up(ComponentId, Up),
+    /// Hub to component.
+    Down(ComponentId, Down),
+    /// Hub to cloud.
+    ToCloud(ComponentId, ToCloud),
+    /// Cloud to hub.
+    FromCloud(ComponentId, FromCloud),
+}
+
+/// What a component tells the hub.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Up {
+    /// `announce`: what the component is; [`crate::message::Announcement`].
+    Announce,
+    /// `heartbeat`: a sign of life; [`crate::message::Heartbeat`].
+    Heartbeat,
+    /// `bye`: it leaves the product or goes to sleep; [`crate::message::Bye`].
+    Bye,
+    /// `lost`: its last will; [`crate::message::Lost`].
+    Lost,
+    /// `stream/<name>`: the newest value of one of its streams, a map with text keys.
+    Stream(Slug),
+}
+
+/// What the hub tells a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Down {
+    /// `trust`: how the hub regards it; [`crate::message::TrustNotice`]. Retained.
+    Trust,
+}
+
+/// What the hub tells the cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ToCloud {
+    /// `status`: the hub's state; [`crate::message::HubStatus`]. Retained.
+    Status,
+    /// `lost`: the hub's last will; [`crate::message::Lost`].
+    Lost,
+}
+
+/// What the cloud tells the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FromCloud {
+    /// `hello`: what the cloud is; [`crate::message::CloudHello`]. Retained.
+    Hello,
+}
+
+/// What a route lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest payload in bytes.
+    pub max_payload: usize,
+    /// Whether a message may be retained.
+    pub retain: bool,
+    /// Least and greatest quality of service.
+    pub qos: (u8, u8),
+}
+
+/// A topic that is no route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// The topic is not of the form `p/<id>/<leaf>` or `h/<id>/<leaf>`.
+    #[error("no route has this topic: it must be p/<id>/<leaf> or h/<id>/<leaf>")]
+    Shape,
+    /// The second level is no logical id.
+    #[error("the topic's second level is no logical id")]
+    Id,
+    /// There is no such leaf below the id.
+    #[error("no route ends like this topic")]
+    Leaf,
+}
+
+impl Route {
+    /// Reads a topic.
+    ///
+    /// # Errors
+    /// When it is no route.
+    pub fn parse(topic: &str) -> Result<Self, RouteError> {
+        if topic.len() > MAX_TOPIC {
+            return Err(RouteError::Shape);
+        }
+        let (root, rest) = topic.split_once('/').ok_or(RouteError::Shape)?;
+        let (id, leaf) = rest.split_once('/').ok_or(RouteError::Shape)?;
+        match root {
+            "p" => component_route(id.parse().map_err(|_| RouteError::Id)?, leaf),
+            "h" => cloud_route(id.parse().map_err(|_| RouteError::Id)?, leaf),
+            _ => Err(RouteError::Shape),
+        }
+    }
+
+    /// Whose topic it is.
+    #[must_use]
+    pub fn owner(&self) -> ComponentId {
+        match self {
+            Self::Up(id, _) | Self::Down(id, _) | Self::ToCloud(id, _) | Self::FromCloud(id, _) => {
+                *id
+            }
+        }
+    }
+
+    /// What the route lets through.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let (max_payload, retain, qos) = match self {
+            Self::Up(_, Up::Announce) => (2048, false, (1, 2)),
+            Self::Up(_, Up::Heartbeat) => (64, false, (0, 1)),
+            Self::Up(_, Up::Bye) => (64, false, (1, 2)),
+            Self::Up(_, Up::Lost) | Self::ToCloud(_, ToCloud::Lost) => (64, false, (0, 1)),
+            Self::Up(_, Up::Stream(_)) => (8192, false, (0, 2)),
+            Self::Down(_, Down::Trust) => (512, true, (1, 1)),
+            Self::ToCloud(_, ToCloud::Status) => (1024, true, (1, 1)),
+            Self::FromCloud(_, FromCloud::Hello) => (512, true, (1, 1)),
+        };
+        Limits { max_payload, retain, qos }
+    }
+}
+
+fn component_route(id: ComponentId, leaf: &str) -> Result<Route, RouteError> {
+    Ok(match leaf {
+        "announce" => Route::Up(id, Up::Announce),
+        "heartbeat" => Route::Up(id, Up::Heartbeat),
+        "bye" => Route::Up(id, Up::Bye),
+        "lost" => Route::Up(id, Up::Lost),
+        "trust" => Route::Down(id, Down::Trust),
+        _ => {
+            let name = leaf.strip_prefix("stream/").ok_or(RouteError::Leaf)?;
+            Route::Up(id, Up::Stream(Slug::new(name).map_err(|_| RouteError::Leaf)?))
+        }
+    })
+}
+
+fn cloud_route(id: ComponentId, leaf: &str) -> Result<Route, RouteError> {
+    match leaf {
+        "status" => Ok(Route::ToCloud(id, ToCloud::Status)),
+        "lost" => Ok(Route::ToCloud(id, ToCloud::Lost)),
+        "hello" => Ok(Route::FromCloud(id, FromCloud::Hello)),
+        _ => Err(RouteError::Leaf),
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Up(id, Up::Announce) => write!(f, "p/{id}/announce"),
+            Self::Up(id, Up::Heartbeat) => write!(f, "p/{id}/heartbeat"),
+            Self::Up(id, Up::Bye) => write!(f, "p/{id}/bye"),
+            Self::Up(id, Up::Lost) => write!(f, "p/{id}/lost"),
+            Self::Up(id, Up::Stream(name)) => write!(f, "p/{id}/stream/{name}"),
+            Self::Down(id, Down::Trust) => write!(f, "p/{id}/trust"),
+            Self::ToCloud(id, ToCloud::Status) => write!(f, "h/{id}/status"),
+            Self::ToCloud(id, ToCloud::Lost) => write!(f, "h/{id}/lost"),
+            Self::FromCloud(id, FromCloud::Hello) => write!(f, "h/{id}/hello"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Digest;
+
+    fn every_route() -> Vec<Route> {
+        let id = ComponentId::from_key_digest(&Digest([7; 32]));
+        let stream = Slug::new(&"s".repeat(32)).unwrap();
+        vec![
+            Route::Up(id, Up::Announce),
+            Route::Up(id, Up::Heartbeat),
+            Route::Up(id, Up::Bye),
+            Route::Up(id, Up::Lost),
+            Route::Up(id, Up::Stream(stream)),
+            Route::Down(id, Down::Trust),
+            Route::ToCloud(id, ToCloud::Status),
+            Route::ToCloud(id, ToCloud::Lost),
+            Route::FromCloud(id, FromCloud::Hello),
+        ]
+    }
+
+    #[test]
+    fn routes_read_what_they_print() {
+        for route in every_route() {
+            let topic = route.to_string();
+            assert!(topic.len() <= MAX_TOPIC, "{topic}");
+            assert_eq!(Route::parse(&topic), Ok(route));
+        }
+    }
+
+    /// Criterion: T3.LA.1a (negative)
+    #[test]
+    fn refuses_topics_that_are_no_route() {
+        let id = "abababab-abab-8bab-abab-abababababab";
+        let long = format!("p/{id}/stream/{}", "s".repeat(33));
+        for wrong in [
+            "",
+            "/",
+            "p",
+            "p//announce",
+            "$SYS/x/announce",
+            "x/y/announce",
+            &long,
+            &format!("p/{id}"),
+            &format!("p/{id}/"),
+            &format!("p/{id}/announce/"),
+            &format!("p/{id}/stream/"),
+            &format!("p/{id}/stream/a/b"),
+            &format!("/p/{id}/announce"),
+            &format!("h/{id}/announce"),
+            &format!("p/{}/announce", id.to_uppercase()),
+        ] {
+            assert!(Route::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
