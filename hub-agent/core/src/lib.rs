@@ -1,1 +1,32 @@
-//! hub-agent/core
+//! The hub's decisions, without I/O: [`Hub::handle`] takes an input and the time, and returns
+//! effects. It reads no clock, draws no randomness and writes nothing; its live state equals the
+//! replay of the writes it asked for.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`hub`] | composes the capabilities; they do not know each other |
+//! | [`input`], [`effect`] | everything that goes in and comes out, two closed lists |
+//! | [`access`] | the gate, trust states, credentials, pairing codes |
+//! | [`inventory`] | records with history, presence, clones, exports |
+//! | [`event`] | state events and how floods of them are bounded |
+//! | [`persist`] | what is written under which table and key |
+
+pub mod access;
+pub mod effect;
+pub mod event;
+pub mod hub;
+pub mod input;
+pub mod inventory;
+pub mod persist;
+pub mod settings;
+
+pub use access::gate::{Denied, Inbound, Outbound, Permitted};
+pub use effect::{Answer, Cut, Effects, IssueOrder, Write};
+pub use event::{EventKind, Severity, StateEvent};
+pub use hub::{Hub, OwnIdentity};
+pub use input::{
+    Actor, Command, ComponentCertificate, EnrolRequest, Input, Now, Proof, ReenrolRequest,
+    Selector, StoreState, Uplink,
+};
+pub use persist::{RestoreError, Table};
+pub use settings::HubSettings;

@@ -1,6 +1,6 @@
 //! Messages between a component and the hub.
 
-use super::field::{ByeReason, List, TrustState, V1};
+use super::field::{ByeReason, Interval, List, TrustState, V1};
 use crate::{
     cbor::int_map,
     id::{BootId, Digest, Label, Note, Slug, Uri},
@@ -37,7 +37,7 @@ int_map! {
         /// Classes of personal or product data it holds.
         13 => data: List<Slug, 16>,
         /// Seconds between two heartbeats, 1 to 3600.
-        14 => interval: u16,
+        14 => interval: Interval,
         /// Revision of its configuration.
         15 => config: u32,
         /// Where its software bill of materials stands.

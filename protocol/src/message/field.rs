@@ -2,7 +2,7 @@
 
 use crate::WIRE_VERSION;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 /// The wire version, field 1 of every message: reading any other fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,13 +60,57 @@ impl<T: Serialize, const MAX: usize> Serialize for List<T, MAX> {
 
 impl<'de, T: Deserialize<'de> + Ord, const MAX: usize> Deserialize<'de> for List<T, MAX> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let items = Vec::<T>::deserialize(d)?;
-        let valid = items.len() <= MAX && items.is_sorted_by(|a, b| a < b);
-        valid.then_some(Self(items)).ok_or_else(|| {
-            de::Error::custom(format_args!(
-                "a list must hold at most {MAX} items in ascending order"
-            ))
-        })
+        d.deserialize_seq(Items::<T, MAX>(PhantomData))
+    }
+}
+
+/// Stops at the first item too many, before memory is spent on it.
+struct Items<T, const MAX: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Ord, const MAX: usize> de::Visitor<'de> for Items<T, MAX> {
+    type Value = List<T, MAX>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {MAX} items in ascending order")
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items: Vec<T> = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            if items.len() == MAX || items.last().is_some_and(|last| *last >= item) {
+                return Err(de::Error::custom(format_args!(
+                    "a list must hold at most {MAX} items in ascending order"
+                )));
+            }
+            items.push(item);
+        }
+        Ok(List(items))
+    }
+}
+
+/// Seconds between two signs of life, 1 to 3600.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Interval(u16);
+
+impl Interval {
+    /// Checks the range.
+    #[must_use]
+    pub fn new(seconds: u16) -> Option<Self> {
+        (1..=3600).contains(&seconds).then_some(Self(seconds))
+    }
+
+    /// The seconds.
+    #[must_use]
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Interval {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let seconds = u16::deserialize(d)?;
+        Self::new(seconds).ok_or_else(|| de::Error::custom("an interval must be 1 to 3600 seconds"))
     }
 }
 

@@ -6,4 +6,4 @@ mod field;
 
 pub use cloud::{CloudHello, HubStatus};
 pub use component::{Announcement, Bye, Heartbeat, Lost, TrustNotice};
-pub use field::{ByeReason, List, TrustState, V1};
+pub use field::{ByeReason, Interval, List, TrustState, V1};

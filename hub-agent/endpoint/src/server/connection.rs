@@ -217,9 +217,10 @@ impl<G: Gate> Connection<G> {
             return;
         }
         self.endpoint.shared().stats.throttled.add();
-        self.flooding_since.get_or_insert(now);
+        let since = *self.flooding_since.get_or_insert(now);
+        let patience = since + self.endpoint.shared().limits.flood_patience;
         self.paused_until = Some(now + wait);
-        self.timer.as_mut().reset(now + wait);
+        self.timer.as_mut().reset(patience.min(now + wait));
     }
 
     /// Remembers when an incomplete packet began, so that it cannot take for ever.

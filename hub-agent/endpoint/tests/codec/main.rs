@@ -1,5 +1,7 @@
 //! The codec against the standard, against other codecs, and against noise.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test stops at the first surprise and prints its counts")]
+
 mod differential;
 mod forbidden;
 mod noise;

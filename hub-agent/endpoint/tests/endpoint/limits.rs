@@ -92,7 +92,7 @@ fn closes_connections_over_the_limits_at_once() {
 /// Criterion: T3.LA.1a (negative)
 #[test]
 fn a_flood_is_slowed_down_and_then_closed_while_others_go_on() {
-    let limits = Limits { messages_per_second: 20, flood_patience: SHORT, ..Limits::default() };
+    let limits = Limits { messages_per_second: 20, flood_patience: SHORT * 2, ..Limits::default() };
     with_endpoint(limits, async |world| {
         let (mut flood, mut other) = (world.client("alice", 5).await, world.client("bob", 4).await);
         let many: Vec<u8> = publish(5, 0, 0, "a", b"x").repeat(400);

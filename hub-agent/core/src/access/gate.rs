@@ -1,0 +1,251 @@
+//! The gate: the one place that turns "someone wants to say this" into [`Permitted`] or [`Denied`].
+//!
+//! `Permitted` has no public constructor, so nothing reaches the hub or leaves it around the gate.
+
+use protocol::{
+    cbor::{self, DecodeError},
+    id::{ComponentId, Slug},
+    message::{Announcement, Bye, Heartbeat, Lost, TrustNotice, TrustState},
+    refusal::Refusal,
+    topic::{Down, Route, Up},
+};
+
+/// A message the gate let through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permitted<M> {
+    principal: ComponentId,
+    message: M,
+}
+
+impl<M> Permitted<M> {
+    /// Whose message it is, or to whom it goes.
+    #[must_use]
+    pub fn principal(&self) -> ComponentId {
+        self.principal
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &M {
+        &self.message
+    }
+
+    pub(crate) fn into_parts(self) -> (ComponentId, M) {
+        (self.principal, self.message)
+    }
+}
+
+/// A refusal of the gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// Why.
+    pub refusal: Refusal,
+    /// What exactly, for the event.
+    pub detail: String,
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, detail: String::new() }
+    }
+}
+
+/// What a component says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Inbound {
+    /// What it is.
+    Announce(Box<Announcement>),
+    /// That it lives.
+    Heartbeat(Heartbeat),
+    /// That it leaves or sleeps.
+    Bye(Bye),
+    /// Its last will.
+    Lost,
+    /// The newest value of a stream.
+    Stream {
+        /// Which stream.
+        name: Slug,
+        /// The value, a checked map with text keys.
+        value: Vec<u8>,
+    },
+}
+
+/// What the hub says to a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbound {
+    /// The topic.
+    pub route: Route,
+    /// The message.
+    pub payload: Vec<u8>,
+}
+
+/// What the gate needs to know of a component.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing<'a> {
+    pub(crate) id: ComponentId,
+    pub(crate) state: TrustState,
+    /// Streams it announced.
+    pub(crate) streams: &'a [Slug],
+}
+
+/// How a message wants to be carried.
+#[derive(Clone, Copy, Debug)]
+pub struct Carriage {
+    /// Quality of service.
+    pub qos: u8,
+    /// Retain flag.
+    pub retain: bool,
+    /// Whether it is a last will.
+    pub will: bool,
+}
+
+/// Decides about a component's message: own topic, right direction, limits of the route, rights of
+/// its trust state, shape of the payload.
+pub(crate) fn authorize(
+    who: &Standing<'_>,
+    topic: &str,
+    payload: &[u8],
+    carriage: Carriage,
+) -> Result<Permitted<Inbound>, Denied> {
+    let up = own_up_route(who.id, topic)?;
+    check_carriage(who.id, &up, payload, carriage)?;
+    if !may_say(who.state, &up) {
+        return Err(state_refusal(who.state).into());
+    }
+    let message = read(&up, payload, who.streams)?;
+    Ok(Permitted { principal: who.id, message })
+}
+
+/// Decides whether a last will may be left: only on the own `lost` topic.
+pub(crate) fn authorize_will(
+    id: ComponentId,
+    topic: &str,
+    payload: &[u8],
+    carriage: Carriage,
+) -> Result<(), Denied> {
+    let up = own_up_route(id, topic).map_err(|_| Denied::from(Refusal::ForeignWill))?;
+    if up != Up::Lost {
+        return Err(Refusal::ForeignWill.into());
+    }
+    check_carriage(id, &up, payload, carriage)?;
+    read(&up, payload, &[]).map(|_| ())
+}
+
+/// Decides about a subscription: only own down topics, by their full name.
+pub(crate) fn authorize_subscription(
+    id: ComponentId,
+    state: TrustState,
+    filter: &str,
+) -> Result<Route, Denied> {
+    if filter.contains(['+', '#']) || filter.starts_with('$') {
+        return Err(Refusal::WildcardSubscription.into());
+    }
+    let route = Route::parse(filter).map_err(|_| Denied::from(Refusal::UnknownTopic))?;
+    if route.owner() != id {
+        return Err(Refusal::ForeignTopic.into());
+    }
+    match route {
+        Route::Down(..) if super::trust::may_connect(state) => Ok(route),
+        Route::Down(..) => Err(state_refusal(state).into()),
+        Route::Up(..) => Err(Refusal::WrongDirection.into()),
+        Route::ToCloud(..) | Route::FromCloud(..) => Err(Refusal::ForeignTopic.into()),
+    }
+}
+
+/// Lets the hub tell a component how it regards it; only those that may connect are told.
+pub(crate) fn permit_notice(id: ComponentId, notice: &TrustNotice) -> Permitted<Outbound> {
+    let route = Route::Down(id, Down::Trust);
+    Permitted { principal: id, message: Outbound { route, payload: cbor::encode(notice) } }
+}
+
+fn own_up_route(id: ComponentId, topic: &str) -> Result<Up, Denied> {
+    let route = Route::parse(topic).map_err(|error| Denied {
+        refusal: Refusal::UnknownTopic,
+        detail: format!("{}: {error}", shortened(topic)),
+    })?;
+    let foreign = || Denied { refusal: Refusal::ForeignTopic, detail: shortened(topic) };
+    match route {
+        Route::Up(owner, up) if owner == id => Ok(up),
+        Route::Down(owner, _) if owner == id => Err(Refusal::WrongDirection.into()),
+        Route::Up(..) | Route::Down(..) | Route::ToCloud(..) | Route::FromCloud(..) => {
+            Err(foreign())
+        }
+    }
+}
+
+fn check_carriage(
+    id: ComponentId,
+    up: &Up,
+    payload: &[u8],
+    carriage: Carriage,
+) -> Result<(), Denied> {
+    let limits = Route::Up(id, up.clone()).limits();
+    let Carriage { qos, retain, will } = carriage;
+    if payload.len() > limits.max_payload {
+        return Err(Denied {
+            refusal: Refusal::TooLarge,
+            detail: format!("{} bytes, at most {}", payload.len(), limits.max_payload),
+        });
+    }
+    if retain && !limits.retain {
+        return Err(Refusal::RetainNotAllowed.into());
+    }
+    if !will && !(limits.qos.0..=limits.qos.1).contains(&qos) {
+        return Err(Refusal::QosNotAllowed.into());
+    }
+    Ok(())
+}
+
+fn may_say(state: TrustState, up: &Up) -> bool {
+    match (state, up) {
+        (TrustState::Active | TrustState::Stale, _) => true,
+        (TrustState::Quarantined, Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost) => true,
+        (TrustState::Quarantined, Up::Stream(_)) => false,
+        (TrustState::Seen | TrustState::Pending | TrustState::Revoked | TrustState::Retired, _) => {
+            false
+        }
+    }
+}
+
+/// The reason that belongs to a state without rights.
+#[must_use]
+pub(crate) fn state_refusal(state: TrustState) -> Refusal {
+    match state {
+        TrustState::Seen | TrustState::Pending => Refusal::NotApproved,
+        TrustState::Quarantined => Refusal::Quarantined,
+        TrustState::Revoked => Refusal::Revoked,
+        TrustState::Retired => Refusal::Retired,
+        TrustState::Active | TrustState::Stale => Refusal::WrongState,
+    }
+}
+
+fn read(up: &Up, payload: &[u8], streams: &[Slug]) -> Result<Inbound, Denied> {
+    let limit = payload.len();
+    match up {
+        Up::Announce => Ok(Inbound::Announce(Box::new(
+            cbor::decode::<Announcement>(payload, limit).map_err(malformed)?,
+        ))),
+        Up::Heartbeat => Ok(Inbound::Heartbeat(cbor::decode(payload, limit).map_err(malformed)?)),
+        Up::Bye => Ok(Inbound::Bye(cbor::decode(payload, limit).map_err(malformed)?)),
+        Up::Lost => cbor::decode::<Lost>(payload, limit).map(|_| Inbound::Lost).map_err(malformed),
+        Up::Stream(name) => {
+            if !streams.contains(name) {
+                return Err(Denied {
+                    refusal: Refusal::UnknownTopic,
+                    detail: format!("stream {name} was not announced"),
+                });
+            }
+            cbor::check_text_map(payload).map_err(malformed)?;
+            Ok(Inbound::Stream { name: name.clone(), value: payload.to_vec() })
+        }
+    }
+}
+
+fn malformed(error: DecodeError) -> Denied {
+    Denied { refusal: Refusal::Malformed, detail: error.to_string() }
+}
+
+/// Text from outside, cut to a length that fits an event.
+pub(crate) fn shortened(text: &str) -> String {
+    text.chars().take(96).collect()
+}

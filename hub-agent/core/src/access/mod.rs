@@ -1,0 +1,6 @@
+//! Access: who may say what, who may have a certificate, and how that is proved.
+
+pub mod credential;
+pub mod gate;
+pub mod pairing;
+pub mod trust;

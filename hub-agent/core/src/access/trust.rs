@@ -1,0 +1,78 @@
+//! Trust states and the ways between them.
+
+use protocol::{
+    message::TrustState::{self, Active, Pending, Quarantined, Retired, Revoked, Seen, Stale},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// How the hub regards a component, since when and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// The state.
+    pub state: TrustState,
+    /// What holds it in quarantine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, in plain words.
+    pub reason: String,
+}
+
+/// What holds a component in quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hold {
+    /// It has not said what it is; its first announcement lifts this.
+    NotAnnounced,
+    /// It came back with an expired certificate; a person lifts this.
+    Recovered,
+    /// A person wanted it; a person lifts this.
+    Owner,
+    /// Its identity lives twice; a person lifts this.
+    Cloned,
+}
+
+/// Whether a component may go from one state to another.
+#[must_use]
+pub fn may_go(from: TrustState, to: TrustState) -> bool {
+    match from {
+        Seen => matches!(to, Pending | Retired),
+        Pending => matches!(to, Quarantined | Retired | Revoked),
+        Quarantined => matches!(to, Active | Quarantined | Retired | Revoked),
+        Active => matches!(to, Stale | Quarantined | Retired | Revoked),
+        Stale => matches!(to, Active | Quarantined | Retired | Revoked),
+        Revoked => false,
+        Retired => matches!(to, Pending),
+    }
+}
+
+/// Whether a component in this state may hold a connection.
+#[must_use]
+pub fn may_connect(state: TrustState) -> bool {
+    match state {
+        Quarantined | Active | Stale => true,
+        Seen | Pending | Revoked | Retired => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Criterion: T3.LA.1a (negative)
+    #[test]
+    fn no_way_leads_out_of_revoked_and_none_into_active_but_through_quarantine() {
+        for from in TrustState::ALL {
+            assert!(!may_go(Revoked, *from));
+            let straight = may_go(*from, Active);
+            assert_eq!(straight, matches!(from, Quarantined | Stale), "{from}");
+            assert!(!may_go(*from, Seen));
+        }
+        let ways = TrustState::ALL
+            .iter()
+            .flat_map(|a| TrustState::ALL.iter().map(move |b| may_go(*a, *b)));
+        assert_eq!(ways.filter(|way| *way).count(), 18);
+    }
+}

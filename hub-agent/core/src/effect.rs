@@ -1,0 +1,82 @@
+//! Everything the hub can ask for.
+
+use crate::{
+    access::gate::{Outbound, Permitted},
+    event::StateEvent,
+    persist::Table,
+};
+use protocol::{
+    id::{ComponentId, Digest},
+    refusal::Refusal,
+    time::Timestamp,
+};
+use std::time::Duration;
+
+/// What one input leads to. Sends, cuts and the answer take effect only when the writes are durable.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// To be made durable, in this order.
+    pub writes: Vec<Write>,
+    /// Messages to components.
+    pub sends: Vec<Permitted<Outbound>>,
+    /// Components whose connections must end.
+    pub cuts: Vec<Cut>,
+    /// What happened, for the log.
+    pub events: Vec<StateEvent>,
+    /// The answer to whoever asked.
+    pub answer: Answer,
+}
+
+/// One change of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// In which table.
+    pub table: Table,
+    /// Under which key.
+    pub key: Vec<u8>,
+    /// The new value, or nothing to remove the key.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A connection that must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Whose.
+    pub who: ComponentId,
+    /// Why.
+    pub why: Refusal,
+}
+
+/// The answer to an input that asks something.
+#[derive(Debug, Default)]
+pub enum Answer {
+    /// The input asked nothing, or its answer is that it was taken.
+    #[default]
+    Done,
+    /// Sign this and tell the hub with `Input::Issued`.
+    Issue(IssueOrder),
+    /// Ask again after this time.
+    Wait(Duration),
+    /// No.
+    Refused {
+        /// Why.
+        why: Refusal,
+        /// When another try makes sense.
+        retry_after: Option<Duration>,
+    },
+    /// So many components were changed by the command.
+    Changed(usize),
+    /// The pairing window is open until then.
+    PairingOpen(Timestamp),
+}
+
+/// A certificate to be signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IssueOrder {
+    /// For whom.
+    pub id: ComponentId,
+    /// For the key with this digest, which must be the request's.
+    pub key: Digest,
+    /// Whether it replaces an expired certificate.
+    pub recovered: bool,
+}

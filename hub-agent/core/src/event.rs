@@ -1,0 +1,195 @@
+//! State events: what happened, in the words of the detection rules, and a bound on floods of them.
+
+use protocol::{id::ComponentId, refusal::Refusal, time::Timestamp};
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+/// Equal events within this span become one.
+const SPAN: Duration = Duration::from_secs(1);
+
+/// Different events remembered for that; beyond it the oldest is forgotten, and repeats show again.
+const REMEMBERED: usize = 1024;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident $word:literal $severity:ident,)*) => {
+        /// What kind of thing happened.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EventKind { $($(#[$doc])* $name,)* }
+
+        impl EventKind {
+            /// The stable word, as detection rules name it.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// How grave it is by itself.
+            #[must_use]
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$name => Severity::$severity,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A component proved who it is.
+    AuthSuccess "auth.success" Info,
+    /// A proof of identity failed.
+    AuthFailure "auth.failure" Low,
+    /// A live connection was replaced by a newer one of the same identity.
+    SessionTakeover "session.takeover" Low,
+    /// A connection began.
+    ConnUp "conn.up" Info,
+    /// A connection ended.
+    ConnDown "conn.down" Info,
+    /// A connection was refused or closed for breaking a rule.
+    ConnRefused "conn.refused" Low,
+    /// The gate refused a message or subscription.
+    PolicyDenied "policy.denied" Low,
+    /// Bytes that are no message.
+    PayloadMalformed "payload.malformed" Low,
+    /// A component asks to enrol.
+    EnrolPending "enrol.pending" Info,
+    /// An enrolment was refused.
+    EnrolRefused "enrol.refused" Low,
+    /// Pairing codes are being guessed.
+    EnrolGuessing "enrol.guessing" High,
+    /// A certificate was issued.
+    CertIssued "cert.issued" Info,
+    /// A component became a member.
+    ComponentEnrolled "component.enrolled" Info,
+    /// A component left or was removed.
+    ComponentRemoved "component.removed" Info,
+    /// A stale component is back.
+    ComponentSeen "component.seen" Info,
+    /// A component is silent for too long.
+    ComponentLost "component.lost" Low,
+    /// What a component says of itself changed.
+    ComponentChanged "component.changed" Info,
+    /// One identity lives twice.
+    CloneDetected "clone.detected" High,
+    /// The hub regards a component differently.
+    TrustChanged "trust.changed" Info,
+    /// A person gave a command.
+    CommandIssued "command.issued" Info,
+    /// A command was refused.
+    CommandRefused "command.refused" Medium,
+    /// The connection to the cloud changed.
+    UplinkChanged "uplink.changed" Info,
+    /// The store takes no writes.
+    StoreDegraded "store.degraded" High,
+    /// The store takes writes again.
+    StoreRecovered "store.recovered" Info,
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl Serialize for EventKind {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.word())
+    }
+}
+
+/// How grave an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Normal life.
+    Info,
+    /// Worth a look when it repeats.
+    Low,
+    /// Worth a look.
+    Medium,
+    /// The owner should act.
+    High,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StateEvent {
+    /// When, by the hub's clock.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// How grave.
+    pub severity: Severity,
+    /// About which component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component: Option<ComponentId>,
+    /// The reason, where something was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+    /// In plain words.
+    pub text: String,
+    /// How often within a second.
+    pub times: u32,
+}
+
+type Key = (EventKind, Option<ComponentId>, Option<Refusal>);
+
+/// Turns floods of equal events into one with a count.
+#[derive(Debug, Default)]
+pub(crate) struct Coalescer {
+    open: BTreeMap<Key, (Duration, StateEvent)>,
+}
+
+impl Coalescer {
+    /// The event, unless an equal one was seen within the span; then it is counted.
+    pub(crate) fn admit(&mut self, event: StateEvent, mono: Duration) -> Option<StateEvent> {
+        let key = (event.kind, event.component, event.refusal);
+        if let Some((since, counted)) = self.open.get_mut(&key)
+            && mono.saturating_sub(*since) < SPAN
+        {
+            counted.times = counted.times.saturating_add(1);
+            return None;
+        }
+        if self.open.len() >= REMEMBERED {
+            self.open.pop_first();
+        }
+        self.open.insert(key, (mono, StateEvent { times: 0, ..event.clone() }));
+        Some(event)
+    }
+
+    /// What was counted in spans that are over.
+    pub(crate) fn flush(&mut self, mono: Duration) -> Vec<StateEvent> {
+        let mut over = Vec::new();
+        self.open.retain(|_, (since, counted)| {
+            let is_over = mono.saturating_sub(*since) >= SPAN;
+            if is_over && counted.times > 0 {
+                over.push(counted.clone());
+            }
+            !is_over
+        });
+        over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_equal_events_becomes_two_with_a_count() {
+        let mut coalescer = Coalescer::default();
+        let event = StateEvent {
+            at: Timestamp(0),
+            kind: EventKind::PolicyDenied,
+            severity: Severity::Low,
+            component: None,
+            refusal: Some(Refusal::ForeignTopic),
+            text: String::new(),
+            times: 1,
+        };
+        let shown = (0..500)
+            .filter(|ms| coalescer.admit(event.clone(), Duration::from_millis(*ms)).is_some());
+        assert_eq!(shown.count(), 1);
+        assert!(coalescer.flush(Duration::from_millis(999)).is_empty());
+        assert_eq!(coalescer.flush(Duration::from_secs(1))[0].times, 499);
+        assert!(coalescer.flush(Duration::from_secs(9)).is_empty());
+    }
+}

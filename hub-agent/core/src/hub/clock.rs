@@ -1,0 +1,96 @@
+//! What time, the store and the cloud bring about.
+
+use super::Hub;
+use crate::{
+    effect::Write,
+    event::EventKind,
+    input::{StoreState, Uplink},
+};
+use protocol::{
+    id::{ComponentId, Digest},
+    message::TrustState,
+};
+use std::time::Duration;
+
+/// A member's last sign of life is written at most this late.
+const SAVE_AFTER: Duration = Duration::from_secs(60);
+
+/// Records written for that in one turn, so that a large fleet does not make a long one.
+const SAVES_PER_TURN: usize = 32;
+
+impl Hub {
+    pub(super) fn tick(&mut self) {
+        for id in self.presence.overdue(self.now.mono) {
+            self.set_trust(id, TrustState::Stale, None, "silent for too long");
+            self.event(EventKind::ComponentLost, Some(id), None, "no sign of life");
+        }
+        if self.store == StoreState::Ok {
+            self.save_signs_of_life();
+        }
+        let counted = self.coalescer.flush(self.now.mono);
+        self.out.events.extend(counted);
+    }
+
+    /// Records are written as a whole, so a sign of life is saved with whatever comes first; the
+    /// rest follows in small portions once a minute.
+    fn save_signs_of_life(&mut self) {
+        if self.now.mono >= self.save_due {
+            self.save_due = self.now.mono + SAVE_AFTER;
+            self.saving.append(&mut self.unsaved);
+        }
+        for _ in 0..SAVES_PER_TURN {
+            let Some(id) = self.saving.pop_first() else { return };
+            self.save(id);
+        }
+    }
+
+    /// What is still to be written before the program ends.
+    #[must_use]
+    pub fn last_writes(&mut self) -> Vec<Write> {
+        self.saving.append(&mut self.unsaved);
+        while let Some(id) = self.saving.pop_first() {
+            self.save(id);
+        }
+        std::mem::take(&mut self.out).writes
+    }
+
+    pub(super) fn store_changed(&mut self, state: StoreState) {
+        if std::mem::replace(&mut self.store, state) == state {
+            return;
+        }
+        match state {
+            StoreState::Ok => {
+                self.event(EventKind::StoreRecovered, None, None, "writes are taken again")
+            }
+            StoreState::Unavailable => {
+                let text = "nothing can be made durable: acknowledgements are refused until disk space returns";
+                self.event(EventKind::StoreDegraded, None, None, text);
+            }
+        }
+    }
+
+    pub(super) fn uplink(&mut self, uplink: Uplink) {
+        let text = match &uplink {
+            Uplink::NotConfigured => "no cloud is set".to_owned(),
+            Uplink::Down(why) => format!("down: {why}"),
+            Uplink::Up(_) => "up".to_owned(),
+            Uplink::Hello(hello) => format!("{} {} {}", hello.maker, hello.model, hello.software),
+        };
+        let mut trusted = true;
+        match uplink {
+            Uplink::Hello(hello) => {
+                // The cloud may only claim the id that its certificate's key gives it.
+                let proved = self.uplink.key.map(|key: Digest| ComponentId::from_key_digest(&key));
+                trusted = proved == Some(hello.id);
+                self.uplink.hello = trusted.then_some(hello);
+            }
+            Uplink::Up(key) => {
+                self.uplink.key = Some(key);
+                self.uplink.state = Uplink::Up(key);
+            }
+            other @ (Uplink::NotConfigured | Uplink::Down(_)) => self.uplink.state = other,
+        }
+        let refusal = (!trusted).then_some(protocol::refusal::Refusal::IdentityMismatch);
+        self.event(EventKind::UplinkChanged, None, refusal, text);
+    }
+}

@@ -1,0 +1,168 @@
+//! What people want.
+
+use super::Hub;
+use crate::{
+    access::{pairing::MAX_WINDOW, trust::Hold},
+    effect::Answer,
+    event::EventKind,
+    input::{Actor, Command, Selector},
+};
+use protocol::{
+    id::{ComponentId, Label},
+    message::TrustState,
+    refusal::Refusal,
+};
+
+impl Hub {
+    pub(super) fn command(&mut self, by: &Actor, command: Command) {
+        let words = describe(&command);
+        let about = match &command {
+            Command::Approve(Selector::One(id))
+            | Command::Quarantine(id, _)
+            | Command::Revoke(id, _)
+            | Command::Retire(id, _)
+            | Command::Rename(id, _) => Some(*id),
+            Command::Approve(Selector::AllPending)
+            | Command::OpenPairing { .. }
+            | Command::ClosePairing => None,
+        };
+        match self.obey(by, command) {
+            Ok(answer) => {
+                self.event(EventKind::CommandIssued, about, None, format!("{by}: {words}"));
+                self.out.answer = answer;
+            }
+            Err(why) => {
+                self.count(why.slug());
+                self.event(EventKind::CommandRefused, about, Some(why), format!("{by}: {words}"));
+                self.refuse(why, None);
+            }
+        }
+    }
+
+    fn obey(&mut self, by: &Actor, command: Command) -> Result<Answer, Refusal> {
+        match command {
+            Command::Approve(Selector::One(id)) => {
+                self.approve(id, by).map(|()| Answer::Changed(1))
+            }
+            Command::Approve(Selector::AllPending) => Ok(self.approve_all(by)),
+            Command::Quarantine(id, reason) => {
+                let reason = format!("{by}: {reason}");
+                self.must_go(id, TrustState::Quarantined, Some(Hold::Owner), &reason)
+            }
+            Command::Revoke(id, reason) => self.revoke(id, &format!("{by}: {reason}")),
+            Command::Retire(id, reason) => {
+                self.must_know(id)?;
+                let left = self.leave(id, &format!("{by}: {reason}"));
+                if left { Ok(Answer::Changed(1)) } else { Err(Refusal::WrongState) }
+            }
+            Command::Rename(id, name) => self.rename(id, name),
+            Command::OpenPairing { codes, duration, approve } => {
+                let until = self.now.wall.plus(duration.min(MAX_WINDOW));
+                self.pairing.open(codes, approve, until);
+                Ok(Answer::PairingOpen(until))
+            }
+            Command::ClosePairing => {
+                let was_open = self.pairing.close();
+                if was_open { Ok(Answer::Changed(1)) } else { Err(Refusal::WrongState) }
+            }
+        }
+    }
+
+    fn must_know(&self, id: ComponentId) -> Result<(), Refusal> {
+        self.inventory.get(id).map(|_| ()).ok_or(Refusal::Unknown)
+    }
+
+    fn must_go(
+        &mut self,
+        id: ComponentId,
+        state: TrustState,
+        hold: Option<Hold>,
+        reason: &str,
+    ) -> Result<Answer, Refusal> {
+        self.must_know(id)?;
+        if self.set_trust(id, state, hold, reason) {
+            Ok(Answer::Changed(1))
+        } else {
+            Err(Refusal::WrongState)
+        }
+    }
+
+    fn approve_all(&mut self, by: &Actor) -> Answer {
+        let waits = |record: &&crate::inventory::record::Record| {
+            record.request.as_ref().is_some_and(|r| !r.approved)
+        };
+        let waiting: Vec<_> = self.inventory.all().filter(waits).map(|record| record.id).collect();
+        let approved = waiting.into_iter().filter(|id| self.approve(*id, by).is_ok()).count();
+        Answer::Changed(approved)
+    }
+
+    /// Approves a request, or lifts a quarantine that a person may lift.
+    fn approve(&mut self, id: ComponentId, by: &Actor) -> Result<(), Refusal> {
+        let now = self.now.wall;
+        let record = self.inventory.get_mut(id).ok_or(Refusal::Unknown)?;
+        if let Some(request) = record.request.as_mut().filter(|request| !request.approved) {
+            request.approved = true;
+            record.note(now, "approved", "", by);
+            self.save(id);
+            return Ok(());
+        }
+        match record.trust.hold {
+            Some(Hold::Owner | Hold::Recovered | Hold::Cloned) if record.facts.is_some() => {
+                record.boots.forget();
+                self.set_trust(id, TrustState::Active, None, &format!("{by}: approved"));
+                Ok(())
+            }
+            Some(Hold::Owner | Hold::Recovered | Hold::Cloned) => {
+                let reason = "has not said yet what it is";
+                self.set_trust(id, TrustState::Quarantined, Some(Hold::NotAnnounced), reason);
+                Ok(())
+            }
+            Some(Hold::NotAnnounced) | None => Err(Refusal::WrongState),
+        }
+    }
+
+    fn revoke(&mut self, id: ComponentId, reason: &str) -> Result<Answer, Refusal> {
+        let now = self.now.wall;
+        let record = self.inventory.get_mut(id).ok_or(Refusal::Unknown)?;
+        if !crate::access::trust::may_go(record.trust.state, TrustState::Revoked) {
+            return Err(Refusal::WrongState);
+        }
+        record.credentials.revoke(now, false);
+        record.request = None;
+        self.set_trust(id, TrustState::Revoked, None, reason);
+        self.event(EventKind::ComponentRemoved, Some(id), None, reason);
+        self.cut(id, Refusal::Revoked);
+        Ok(Answer::Changed(1))
+    }
+
+    fn rename(&mut self, id: ComponentId, name: Label) -> Result<Answer, Refusal> {
+        let taken =
+            self.inventory.all().any(|other| other.id != id && other.name.as_ref() == Some(&name));
+        let now = self.now.wall;
+        let record = self.inventory.get_mut(id).ok_or(Refusal::Unknown)?;
+        if taken {
+            return Err(Refusal::IdInUse);
+        }
+        let old = record.name.replace(name.clone()).map(|old| old.to_string()).unwrap_or_default();
+        record.note(now, "name", old, name);
+        self.save(id);
+        Ok(Answer::Changed(1))
+    }
+}
+
+/// A command in words, without its secrets.
+fn describe(command: &Command) -> String {
+    match command {
+        Command::Approve(Selector::One(_)) => "approve".into(),
+        Command::Approve(Selector::AllPending) => "approve all that wait".into(),
+        Command::Quarantine(_, reason) => format!("quarantine: {reason}"),
+        Command::Revoke(_, reason) => format!("revoke: {reason}"),
+        Command::Retire(_, reason) => format!("retire: {reason}"),
+        Command::Rename(_, name) => format!("rename to {name}"),
+        Command::OpenPairing { codes, duration, approve } => {
+            let advance = if *approve { ", approved in advance" } else { "" };
+            format!("open pairing with {} codes for {} s{advance}", codes.len(), duration.as_secs())
+        }
+        Command::ClosePairing => "close pairing".into(),
+    }
+}

@@ -1,0 +1,267 @@
+//! Connections and messages of components.
+
+use super::{Hub, Link};
+use crate::{
+    access::{
+        gate::{Inbound, Permitted, shortened},
+        trust::Hold,
+    },
+    event::EventKind,
+    inventory::boots::Life,
+    persist,
+};
+use protocol::{
+    id::ComponentId,
+    message::{Announcement, Bye, ByeReason, TrustState},
+    refusal::Refusal,
+};
+use std::net::SocketAddr;
+
+impl Hub {
+    pub(super) fn message(&mut self, permitted: Permitted<Inbound>) {
+        self.messages += 1;
+        let (id, message) = permitted.into_parts();
+        match message {
+            Inbound::Announce(facts) => self.announced(id, &facts),
+            Inbound::Heartbeat(_) | Inbound::Lost => {}
+            Inbound::Bye(bye) => self.bye(id, &bye),
+            Inbound::Stream { name, value } => {
+                let write = persist::put_stream(id, &name, self.now.wall, &value);
+                self.write(write);
+            }
+        }
+        self.heard(id);
+    }
+
+    /// A sign of life: cheap, and on disk only once in a while.
+    fn heard(&mut self, id: ComponentId) {
+        let wall = self.now.wall;
+        let Some(record) = self.inventory.get_mut(id) else { return };
+        record.last_seen = wall;
+        let state = record.trust.state;
+        self.unsaved.insert(id);
+        match state {
+            TrustState::Active => self.presence.heard(id, self.now.mono),
+            TrustState::Stale => {
+                self.set_trust(id, TrustState::Active, None, "it is back");
+                self.event(EventKind::ComponentSeen, Some(id), None, "back after a silence");
+            }
+            TrustState::Quarantined
+            | TrustState::Seen
+            | TrustState::Pending
+            | TrustState::Revoked
+            | TrustState::Retired => {}
+        }
+    }
+
+    fn announced(&mut self, id: ComponentId, facts: &Announcement) {
+        let Some(record) = self.inventory.get(id) else { return };
+        if record.boots.look(facts.boot) == Life::Returned {
+            self.cloned(id);
+            return;
+        }
+        let known = record.facts.as_ref();
+        if known == Some(facts) {
+            self.welcome(id);
+            return;
+        }
+        if known.is_some_and(|known| facts.seq <= known.seq) {
+            self.message_refused(
+                id,
+                Refusal::Replayed,
+                "an announcement with a number already passed",
+            );
+            return;
+        }
+        if let Some(mismatch) = self.contradiction(id, facts) {
+            self.message_refused(id, mismatch.0, mismatch.1);
+            return;
+        }
+        self.learn(id, facts);
+        self.welcome(id);
+    }
+
+    /// What an announcement may not say: another identity than was proved or said before.
+    fn contradiction(
+        &self,
+        id: ComponentId,
+        facts: &Announcement,
+    ) -> Option<(Refusal, &'static str)> {
+        let record = self.inventory.get(id)?;
+        if record.origin.serial().is_some_and(|proved| *proved != facts.serial) {
+            return Some((
+                Refusal::IdentityMismatch,
+                "the serial number is not the one it enrolled with",
+            ));
+        }
+        let same = |old: &Announcement| {
+            (&old.kind, &old.maker, &old.model, &old.serial)
+                == (&facts.kind, &facts.maker, &facts.model, &facts.serial)
+        };
+        if record.facts.as_ref().is_some_and(|old| !same(old)) {
+            return Some((
+                Refusal::IdentityMismatch,
+                "kind, maker, model or serial number changed",
+            ));
+        }
+        self.inventory
+            .other_with_serial(id, &facts.maker, &facts.serial)
+            .map(|_| (Refusal::IdInUse, "another component has this serial number"))
+    }
+
+    fn learn(&mut self, id: ComponentId, facts: &Announcement) {
+        let wall = self.now.wall;
+        let Some(record) = self.inventory.get_mut(id) else { return };
+        let changed = record.note_facts(facts, wall);
+        let dropped: Vec<_> = record
+            .facts
+            .iter()
+            .flat_map(|old| old.streams.items())
+            .filter(|stream| !facts.streams.items().contains(stream))
+            .cloned()
+            .collect();
+        record.boots.begin(facts.boot);
+        record.facts = Some(facts.clone());
+        record.last_seen = wall;
+        self.inventory.index(id);
+        dropped.iter().for_each(|stream| self.write(persist::remove_stream(id, stream)));
+        if self.inventory.get(id).is_some_and(|record| record.trust.state == TrustState::Active) {
+            self.watch(id);
+        }
+        if !changed.is_empty() {
+            self.event(EventKind::ComponentChanged, Some(id), None, changed.join(", "));
+        }
+        self.save(id);
+    }
+
+    /// After an announcement: lifts the first quarantine, and tells the component where it stands.
+    fn welcome(&mut self, id: ComponentId) {
+        let hold = self.inventory.get(id).and_then(|record| record.trust.hold);
+        let news = hold == Some(Hold::NotAnnounced)
+            && self.set_trust(id, TrustState::Active, None, "it said what it is");
+        if news {
+            self.event(EventKind::ComponentEnrolled, Some(id), None, "is a member now");
+        }
+        let first = self
+            .links
+            .get_mut(&id)
+            .is_some_and(|link| !std::mem::replace(&mut link.announced, true));
+        if first && !news {
+            self.notify(id);
+        }
+    }
+
+    fn cloned(&mut self, id: ComponentId) {
+        self.count(Refusal::Cloned.slug());
+        let reason = "its identity lives in two devices at once";
+        self.event(EventKind::CloneDetected, Some(id), Some(Refusal::Cloned), reason);
+        self.set_trust(id, TrustState::Quarantined, Some(Hold::Cloned), reason);
+        self.cut(id, Refusal::Cloned);
+    }
+
+    fn message_refused(&mut self, id: ComponentId, why: Refusal, text: &str) {
+        self.count(why.slug());
+        self.event(EventKind::PolicyDenied, Some(id), Some(why), text);
+        self.refuse(why, None);
+    }
+
+    fn bye(&mut self, id: ComponentId, bye: &Bye) {
+        let Some(record) = self.inventory.get(id) else { return };
+        if record.facts.as_ref().is_some_and(|facts| bye.seq <= facts.seq) {
+            self.message_refused(id, Refusal::Replayed, "a goodbye with a number already passed");
+            return;
+        }
+        match bye.reason {
+            ByeReason::Leave => {
+                self.leave(id, "left the product: reset by its user");
+            }
+            ByeReason::Sleep | ByeReason::Restart => {
+                self.event(
+                    EventKind::ConnDown,
+                    Some(id),
+                    None,
+                    format!("says goodbye: {}", bye.reason),
+                );
+            }
+        }
+    }
+
+    /// Ends a membership.
+    pub(super) fn leave(&mut self, id: ComponentId, reason: &str) -> bool {
+        let wall = self.now.wall;
+        let Some(record) = self.inventory.get_mut(id) else { return false };
+        record.credentials.revoke(wall, true);
+        record.request = None;
+        let streams: Vec<_> =
+            record.facts.iter().flat_map(|facts| facts.streams.items()).cloned().collect();
+        if !self.set_trust(id, TrustState::Retired, None, reason) {
+            return false;
+        }
+        streams.iter().for_each(|stream| self.write(persist::remove_stream(id, stream)));
+        self.event(EventKind::ComponentRemoved, Some(id), None, reason);
+        self.cut(id, Refusal::Retired);
+        true
+    }
+
+    pub(super) fn connected(
+        &mut self,
+        id: ComponentId,
+        number: u64,
+        from: SocketAddr,
+        serial: &[u8],
+        took_over: Option<SocketAddr>,
+    ) {
+        self.links.insert(id, Link { number, from, announced: false });
+        self.event(EventKind::ConnUp, Some(id), None, format!("from {from}"));
+        if let Some(former) = took_over {
+            let text = format!("a connection from {from} replaced a live one from {former}");
+            self.event(EventKind::SessionTakeover, Some(id), None, text);
+        }
+        let news =
+            self.inventory.get_mut(id).is_some_and(|record| record.credentials.note_use(serial));
+        if news {
+            self.save(id);
+        }
+        self.heard(id);
+    }
+
+    pub(super) fn disconnected(&mut self, id: ComponentId, number: u64, why: &str) {
+        if self.links.get(&id).is_some_and(|link| link.number == number) {
+            self.links.remove(&id);
+        }
+        self.event(EventKind::ConnDown, Some(id), None, why);
+    }
+
+    pub(super) fn denied(
+        &mut self,
+        who: Option<ComponentId>,
+        from: Option<SocketAddr>,
+        refusal: Refusal,
+        about: &str,
+    ) {
+        self.count(refusal.slug());
+        let kind = if refusal == Refusal::Malformed {
+            EventKind::PayloadMalformed
+        } else {
+            EventKind::PolicyDenied
+        };
+        let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
+        self.event(kind, who, Some(refusal), format!("{}{from}", shortened(about)));
+    }
+
+    pub(super) fn endpoint_refused(
+        &mut self,
+        who: Option<ComponentId>,
+        from: SocketAddr,
+        word: &'static str,
+        detail: &str,
+    ) {
+        self.count(word);
+        let kind = match word {
+            "tls-handshake-failed" | "no-certificate" => EventKind::AuthFailure,
+            "malformed" => EventKind::PayloadMalformed,
+            _ => EventKind::ConnRefused,
+        };
+        self.event(kind, who, None, format!("{word} from {from}: {}", shortened(detail)));
+    }
+}

@@ -1,0 +1,351 @@
+//! The hub: composes the capabilities, which do not know each other.
+//!
+//! One turn is one input: it changes the state in memory and collects effects. The shell makes the
+//! writes durable before it lets anything else of the turn be seen.
+
+mod clock;
+mod commands;
+mod enrolment;
+mod messages;
+mod views;
+
+use crate::{
+    access::{
+        credential,
+        gate::{self, Carriage, Denied, Inbound, Permitted, Standing},
+        pairing::Pairing,
+        trust::{Hold, Trust, may_connect, may_go},
+    },
+    effect::{Answer, Cut, Effects, Write},
+    event::{Coalescer, EventKind, StateEvent},
+    input::{ComponentCertificate, Input, Now, StoreState, Uplink},
+    inventory::{Inventory, presence::Presence, record::Record},
+    persist::{self, Counters, RestoreError, Restored, Table},
+    settings::HubSettings,
+};
+use protocol::{
+    cbor,
+    id::{ComponentId, Digest, Label, Note},
+    message::{CloudHello, TrustNotice, TrustState, V1},
+    refusal::Refusal,
+    time::Timestamp,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
+
+pub use views::{CloudView, HubView, StatusView};
+
+/// Who the hub itself is.
+#[derive(Clone, Debug)]
+pub struct OwnIdentity {
+    /// Logical id, made of the key of its CA.
+    pub id: ComponentId,
+    /// Version of its software.
+    pub software: Label,
+    /// SHA-256 of its CA certificate, which people compare when they pair.
+    pub fingerprint: Digest,
+}
+
+/// The hub's whole state.
+pub struct Hub {
+    settings: HubSettings,
+    own: OwnIdentity,
+    inventory: Inventory,
+    presence: Presence,
+    pairing: Pairing,
+    counters: Counters,
+    /// Connections now, by component.
+    links: BTreeMap<ComponentId, Link>,
+    /// Members whose last sign of life is not on disk yet.
+    unsaved: BTreeSet<ComponentId>,
+    /// Those of them whose turn to be written has come.
+    saving: BTreeSet<ComponentId>,
+    save_due: Duration,
+    uplink: UplinkState,
+    store: StoreState,
+    coalescer: Coalescer,
+    /// Refusals by reason: as many entries as there are reasons.
+    refusals: BTreeMap<&'static str, u64>,
+    messages: u64,
+    now: Now,
+    out: Effects,
+}
+
+#[derive(Clone, Copy)]
+struct Link {
+    number: u64,
+    from: SocketAddr,
+    /// Whether the component said on this connection what it is.
+    announced: bool,
+}
+
+#[derive(Clone, Debug)]
+struct UplinkState {
+    state: Uplink,
+    key: Option<Digest>,
+    hello: Option<CloudHello>,
+}
+
+impl Hub {
+    /// A hub with what the store holds; every member counts as heard just now.
+    ///
+    /// # Errors
+    /// When the store holds something this version did not write.
+    pub fn restore(
+        settings: HubSettings,
+        own: OwnIdentity,
+        stored: impl IntoIterator<Item = (Table, Vec<u8>, Vec<u8>)>,
+        now: Now,
+    ) -> Result<Self, RestoreError> {
+        let mut hub = Self {
+            settings,
+            own,
+            inventory: Inventory::default(),
+            presence: Presence::default(),
+            pairing: Pairing::default(),
+            counters: Counters::default(),
+            links: BTreeMap::new(),
+            unsaved: BTreeSet::new(),
+            saving: BTreeSet::new(),
+            save_due: now.mono,
+            uplink: UplinkState { state: Uplink::NotConfigured, key: None, hello: None },
+            store: StoreState::Ok,
+            coalescer: Coalescer::default(),
+            refusals: BTreeMap::new(),
+            messages: 0,
+            now,
+            out: Effects::default(),
+        };
+        for (table, key, value) in stored {
+            match persist::restore(table, &key, &value)? {
+                Restored::Record(record) => hub.adopt(*record),
+                Restored::Counters(counters) => hub.counters = counters,
+                Restored::Nothing => {}
+            }
+        }
+        Ok(hub)
+    }
+
+    fn adopt(&mut self, record: Record) {
+        let (id, state) = (record.id, record.trust.state);
+        self.inventory.insert(record);
+        if state == TrustState::Active {
+            self.watch(id);
+        }
+    }
+
+    /// Takes one input and returns what follows from it.
+    pub fn handle(&mut self, input: Input, now: Now) -> Effects {
+        self.now = now;
+        match input {
+            Input::Message(permitted) => self.message(permitted),
+            Input::Denied { who, from, refusal, about } => self.denied(who, from, refusal, &about),
+            Input::Connected { who, link, from, serial, took_over } => {
+                self.connected(who, link, from, &serial, took_over);
+            }
+            Input::Disconnected { who, link, why } => self.disconnected(who, link, why),
+            Input::EndpointRefused { who, from, word, detail } => {
+                self.endpoint_refused(who, from, word, &detail);
+            }
+            Input::Enrol(request) => self.enrol(&request),
+            Input::Reenrol(request) => self.reenrol(&request),
+            Input::Issued { id, certificate, recovered } => self.issued(id, certificate, recovered),
+            Input::Command { by, command } => self.command(&by, command),
+            Input::Uplink(uplink) => self.uplink(uplink),
+            Input::Store(state) => self.store_changed(state),
+            Input::Tick => self.tick(),
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// Asks the gate about a component's message.
+    ///
+    /// # Errors
+    /// When the gate refuses; the shell reports it with `Input::Denied`.
+    pub fn authorize(
+        &self,
+        who: ComponentId,
+        topic: &str,
+        payload: &[u8],
+        carriage: Carriage,
+    ) -> Result<Permitted<Inbound>, Denied> {
+        let record = self.inventory.get(who).ok_or(Refusal::Unknown)?;
+        let streams = record.facts.as_ref().map_or(&[][..], |facts| facts.streams.items());
+        let standing = Standing { id: who, state: record.trust.state, streams };
+        if self.store == StoreState::Unavailable && carriage.qos > 0 {
+            return Err(Refusal::StoreUnavailable.into());
+        }
+        gate::authorize(&standing, topic, payload, carriage)
+    }
+
+    /// Asks the gate about a last will.
+    ///
+    /// # Errors
+    /// When the gate refuses it.
+    pub fn authorize_will(
+        &self,
+        who: ComponentId,
+        topic: &str,
+        payload: &[u8],
+        carriage: Carriage,
+    ) -> Result<(), Denied> {
+        gate::authorize_will(who, topic, payload, carriage)
+    }
+
+    /// Asks the gate about a subscription.
+    ///
+    /// # Errors
+    /// When the gate refuses it.
+    pub fn authorize_subscription(&self, who: ComponentId, filter: &str) -> Result<(), Denied> {
+        let state = self.inventory.get(who).map_or(TrustState::Seen, |record| record.trust.state);
+        gate::authorize_subscription(who, state, filter).map(|_| ())
+    }
+
+    /// Whether a component with a certificate of the hub's CA may connect; asked on every connection.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn admit(
+        &self,
+        id: ComponentId,
+        shown: &ComponentCertificate,
+        wall: Timestamp,
+    ) -> Result<(), Refusal> {
+        let record = self.inventory.get(id).ok_or(Refusal::Unknown)?;
+        credential::admit(record.trust.state, &record.credentials, shown, wall)
+    }
+
+    /// The inventory.
+    #[must_use]
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    fn write(&mut self, write: Write) {
+        self.out.writes.push(write);
+    }
+
+    fn save(&mut self, id: ComponentId) {
+        if let Some(record) = self.inventory.get(id) {
+            let write = persist::put_record(record);
+            self.unsaved.remove(&id);
+            self.saving.remove(&id);
+            self.write(write);
+        }
+    }
+
+    fn event(
+        &mut self,
+        kind: EventKind,
+        component: Option<ComponentId>,
+        refusal: Option<Refusal>,
+        text: impl Into<String>,
+    ) {
+        let severity = kind.severity();
+        let at = self.now.wall;
+        let event =
+            StateEvent { at, kind, severity, component, refusal, text: text.into(), times: 1 };
+        self.out.events.extend(self.coalescer.admit(event, self.now.mono));
+    }
+
+    fn refuse(&mut self, why: Refusal, retry_after: Option<Duration>) {
+        self.out.answer = Answer::Refused { why, retry_after };
+    }
+
+    fn count(&mut self, word: &'static str) {
+        *self.refusals.entry(word).or_default() += 1;
+    }
+
+    fn watch(&mut self, id: ComponentId) {
+        let interval = self
+            .inventory
+            .get(id)
+            .and_then(|record| record.facts.as_ref())
+            .map(|f| f.interval.get());
+        let Some(interval) = interval else { return };
+        let allowed = Duration::from_secs(u64::from(interval)) * self.settings.missed_intervals;
+        self.presence.watch(id, allowed, self.now.mono);
+    }
+
+    /// Changes how the hub regards a component: history, event, presence, notice. The answer is
+    /// whether the way is allowed.
+    fn set_trust(
+        &mut self,
+        id: ComponentId,
+        state: TrustState,
+        hold: Option<Hold>,
+        reason: &str,
+    ) -> bool {
+        let now = self.now.wall;
+        let Some(record) = self.inventory.get_mut(id) else { return false };
+        let former = record.trust.state;
+        if !may_go(former, state) {
+            return false;
+        }
+        record.trust = Trust { state, hold, since: now, reason: reason.to_owned() };
+        record.note(now, "trust", former, format_args!("{state}: {reason}"));
+        self.inventory.index(id);
+        if state == TrustState::Active {
+            self.watch(id);
+        } else {
+            self.presence.forget(id);
+        }
+        self.event(
+            EventKind::TrustChanged,
+            Some(id),
+            None,
+            format!("{former} to {state}: {reason}"),
+        );
+        if may_connect(state) {
+            self.notify(id);
+        }
+        self.save(id);
+        true
+    }
+
+    /// Tells a component how the hub regards it.
+    fn notify(&mut self, id: ComponentId) {
+        let Some(record) = self.inventory.get(id) else { return };
+        let short: String = record.trust.reason.chars().take(160).collect();
+        let notice = TrustNotice {
+            version: V1,
+            state: record.trust.state,
+            since: record.trust.since,
+            reason: Note::new(&short)
+                .unwrap_or_else(|_| Note::new("unspecified").expect("a plain word")),
+            renew_at: record
+                .credentials
+                .current
+                .as_ref()
+                .map(|current| current.renew_at().seconds()),
+        };
+        self.out.sends.push(gate::permit_notice(id, &notice));
+    }
+
+    fn cut(&mut self, who: ComponentId, why: Refusal) {
+        self.out.cuts.push(Cut { who, why });
+    }
+
+    /// The status the cloud is told; counts on with each.
+    #[must_use]
+    pub fn next_status(&mut self, now: Now) -> (Vec<u8>, Vec<Write>) {
+        self.now = now;
+        self.counters.status_seq += 1;
+        let active = self.inventory.count(TrustState::Active) as u32;
+        let stale = self.inventory.count(TrustState::Stale) as u32;
+        let quarantined = self.inventory.count(TrustState::Quarantined) as u32;
+        let status = protocol::message::HubStatus {
+            version: V1,
+            seq: self.counters.status_seq,
+            time: now.wall,
+            software: self.own.software.clone(),
+            members: active + stale + quarantined,
+            active,
+            quarantined,
+        };
+        (cbor::encode(&status), vec![persist::put_counters(&self.counters)])
+    }
+}

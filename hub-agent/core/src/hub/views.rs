@@ -1,0 +1,206 @@
+//! What people and tools may look at; nothing here changes anything.
+
+use super::Hub;
+use crate::{
+    access::{credential::RevokedCertificate, pairing::WindowView},
+    input::{Now, StoreState, Uplink},
+    inventory::{
+        cyclonedx,
+        export::{ComponentView, rfc3339, view},
+    },
+};
+use protocol::{id::ComponentId, message::TrustState, time::Timestamp};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use uuid::Uuid;
+
+/// The hub at a glance.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusView {
+    /// The hub itself.
+    pub hub: HubView,
+    /// The cloud.
+    pub cloud: CloudView,
+    /// Components by trust state.
+    pub components: BTreeMap<&'static str, usize>,
+    /// Connections now.
+    pub connected: usize,
+    /// Components that wait for the owner.
+    pub waiting: usize,
+    /// Whether the store takes writes.
+    pub store: StoreState,
+    /// Messages taken since the start.
+    pub messages: u64,
+    /// Refusals since the start, by reason.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Until when a pairing window is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pairing_until: Option<String>,
+}
+
+/// The hub's own entry.
+#[derive(Clone, Debug, Serialize)]
+pub struct HubView {
+    /// Logical id.
+    pub id: ComponentId,
+    /// Kind.
+    pub kind: &'static str,
+    /// Version of its software.
+    pub software: String,
+    /// SHA-256 of its CA certificate.
+    pub ca_fingerprint: String,
+}
+
+/// The cloud's entry.
+#[derive(Clone, Debug, Serialize)]
+pub struct CloudView {
+    /// Kind.
+    pub kind: &'static str,
+    /// `not-configured`, `down` or `up`.
+    pub state: &'static str,
+    /// Why it is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Logical id, proved by its certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<ComponentId>,
+    /// Who runs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maker: Option<String>,
+    /// What it is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Version of its software.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software: Option<String>,
+}
+
+impl Hub {
+    /// The hub at a glance.
+    #[must_use]
+    pub fn status(&self, now: Timestamp) -> StatusView {
+        let count = |state: &TrustState| (state.word(), self.inventory.count(*state));
+        StatusView {
+            hub: self.own_view(),
+            cloud: self.cloud_view(),
+            components: TrustState::ALL.iter().map(count).filter(|(_, count)| *count > 0).collect(),
+            connected: self.links.len(),
+            waiting: self
+                .inventory
+                .all()
+                .filter(|r| r.request.as_ref().is_some_and(|r| !r.approved))
+                .count(),
+            store: self.store,
+            messages: self.messages,
+            refusals: self.refusals.clone(),
+            pairing_until: self.pairing.view(now).map(|window| rfc3339(window.until)),
+        }
+    }
+
+    fn own_view(&self) -> HubView {
+        HubView {
+            id: self.own.id,
+            kind: "hub",
+            software: self.own.software.to_string(),
+            ca_fingerprint: self.own.fingerprint.to_string(),
+        }
+    }
+
+    /// The cloud's entry.
+    #[must_use]
+    pub fn cloud_view(&self) -> CloudView {
+        let (state, why) = match &self.uplink.state {
+            Uplink::NotConfigured | Uplink::Hello(_) => ("not-configured", None),
+            Uplink::Down(why) => ("down", Some(why.clone())),
+            Uplink::Up(_) => ("up", None),
+        };
+        let hello = self.uplink.hello.as_ref();
+        CloudView {
+            kind: "cloud",
+            state,
+            why,
+            id: self.uplink.key.map(|key| ComponentId::from_key_digest(&key)),
+            maker: hello.map(|hello| hello.maker.to_string()),
+            model: hello.map(|hello| hello.model.to_string()),
+            software: hello.map(|hello| hello.software.to_string()),
+        }
+    }
+
+    /// The open pairing window.
+    #[must_use]
+    pub fn pairing_window(&self, now: Timestamp) -> Option<WindowView> {
+        self.pairing.view(now)
+    }
+
+    /// All components, by id.
+    #[must_use]
+    pub fn components(&self) -> Vec<ComponentView> {
+        self.inventory
+            .all()
+            .map(|record| view(record, self.links.contains_key(&record.id), false))
+            .collect()
+    }
+
+    /// One component with its history.
+    #[must_use]
+    pub fn component(&self, id: ComponentId) -> Option<ComponentView> {
+        self.inventory.get(id).map(|record| view(record, self.links.contains_key(&id), true))
+    }
+
+    /// Where a component is connected from.
+    #[must_use]
+    pub fn address(&self, id: ComponentId) -> Option<SocketAddr> {
+        self.links.get(&id).map(|link| link.from)
+    }
+
+    /// The whole inventory as JSON; `schema/inventory.schema.json` describes it.
+    #[must_use]
+    pub fn export_json(&self, now: Now) -> Value {
+        json!({
+            "version": 1,
+            "exported_at": rfc3339(now.wall),
+            "hub": self.own_view(),
+            "cloud": self.cloud_view(),
+            "components": self.inventory.all()
+                .map(|record| view(record, self.links.contains_key(&record.id), true)).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The whole inventory as CycloneDX 1.6, under a fresh serial number.
+    #[must_use]
+    pub fn export_cyclonedx(&self, now: Now, serial: Uuid) -> Value {
+        let gone = |v: &ComponentView| matches!(v.trust, TrustState::Retired | TrustState::Revoked);
+        let members: Vec<_> = self.components().into_iter().filter(|v| !gone(v)).collect();
+        let fingerprint = ("hub:ca-fingerprint", self.own.fingerprint.to_string());
+        let hub = cyclonedx::own(
+            &self.own.id.to_string(),
+            "hub-agent",
+            self.own.software.as_str(),
+            &[("hub:kind", "hub".into()), fingerprint],
+        );
+        let cloud = self.cloud_view();
+        let cloud = cloud.id.map(|id| {
+            let (name, version) =
+                (cloud.model.unwrap_or_default(), cloud.software.unwrap_or_default());
+            let name = if name.is_empty() { "cloud" } else { &name };
+            let properties =
+                [("hub:kind", "cloud".to_owned()), ("hub:state", cloud.state.to_owned())];
+            cyclonedx::own(&id.to_string(), name, &version, &properties)
+        });
+        cyclonedx::document(serial, &rfc3339(now.wall), &hub, &members, cloud)
+    }
+
+    /// Certificates withdrawn before their expiry, for the revocation list.
+    #[must_use]
+    pub fn revoked_certificates(&self, now: Timestamp) -> Vec<RevokedCertificate> {
+        let all = self.inventory.all().flat_map(|record| &record.credentials.revoked);
+        all.filter(|revoked| revoked.expires > now).cloned().collect()
+    }
+
+    /// When the hub wants to be told of the time at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.presence.next()
+    }
+}

@@ -1,0 +1,245 @@
+//! Everything the hub can be told.
+
+use crate::access::gate::{Inbound, Permitted};
+use protocol::{
+    id::{ComponentId, Digest, Label, Note},
+    message::CloudHello,
+    refusal::Refusal,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+/// The time, as an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Wall clock.
+    pub wall: Timestamp,
+    /// Time since the daemon started, which never jumps.
+    pub mono: Duration,
+}
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The gate let a component's message through.
+    Message(Permitted<Inbound>),
+    /// The gate, or the endpoint for it, refused something.
+    Denied {
+        /// Who, as far as it is known.
+        who: Option<ComponentId>,
+        /// From where, as far as it is known.
+        from: Option<SocketAddr>,
+        /// Why.
+        refusal: Refusal,
+        /// What it was about, shortened.
+        about: String,
+    },
+    /// A component's connection was accepted.
+    Connected {
+        /// Who.
+        who: ComponentId,
+        /// Number of the connection.
+        link: u64,
+        /// From where.
+        from: SocketAddr,
+        /// Serial number of the certificate it used.
+        serial: Vec<u8>,
+        /// Address of the live connection it replaced.
+        took_over: Option<SocketAddr>,
+    },
+    /// A component's connection ended.
+    Disconnected {
+        /// Who.
+        who: ComponentId,
+        /// Number of the connection.
+        link: u64,
+        /// Why, in a word.
+        why: &'static str,
+    },
+    /// The endpoint refused something without asking the gate.
+    EndpointRefused {
+        /// Who, as far as it is known.
+        who: Option<ComponentId>,
+        /// From where.
+        from: SocketAddr,
+        /// Stable word.
+        word: &'static str,
+        /// What exactly.
+        detail: String,
+    },
+    /// A component asks for its first certificate.
+    Enrol(EnrolRequest),
+    /// A component asks for a new certificate with its present one.
+    Reenrol(ReenrolRequest),
+    /// The certificate ordered by an enrolment was signed.
+    Issued {
+        /// For whom.
+        id: ComponentId,
+        /// The certificate.
+        certificate: ComponentCertificate,
+        /// Whether it replaces an expired one.
+        recovered: bool,
+    },
+    /// A person or program on the admin socket wants something.
+    Command {
+        /// Who.
+        by: Actor,
+        /// What.
+        command: Command,
+    },
+    /// The connection to the cloud changed.
+    Uplink(Uplink),
+    /// The store's state changed.
+    Store(StoreState),
+    /// Time has passed.
+    Tick,
+}
+
+/// Facts of a certificate of the hub's own CA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentCertificate {
+    /// Serial number.
+    pub serial: Vec<u8>,
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    pub key: Digest,
+    /// Begin of validity.
+    pub not_before: Timestamp,
+    /// End of validity.
+    pub not_after: Timestamp,
+}
+
+impl ComponentCertificate {
+    /// When it should be renewed: after two thirds of its life.
+    #[must_use]
+    pub fn renew_at(&self) -> Timestamp {
+        let life = self.not_after.since(self.not_before);
+        self.not_before.plus(life * 2 / 3)
+    }
+}
+
+/// A signing request whose signature the shell verified.
+#[derive(Clone, Debug)]
+pub struct EnrolRequest {
+    /// SHA-256 of the request's SubjectPublicKeyInfo.
+    pub key: Digest,
+    /// Whether key and signature are strong enough.
+    pub strong: bool,
+    /// The id its subject alternative name claims, if any.
+    pub claimed: Option<ComponentId>,
+    /// The serial number its subject claims, if any.
+    pub serial: Option<Label>,
+    /// Why the component may enrol.
+    pub proof: Proof,
+    /// From where it asks.
+    pub from: IpAddr,
+}
+
+/// Why a component may enrol.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// An IDevID of a trusted maker was shown as TLS client certificate.
+    Idevid {
+        /// The maker's name in the settings.
+        maker: Label,
+        /// SHA-256 of the IDevID's SubjectPublicKeyInfo.
+        key: Digest,
+        /// The serial number in it.
+        serial: Option<Label>,
+    },
+    /// A pairing code.
+    Code(String),
+}
+
+/// A signing request sent over TLS with a certificate of the hub's CA.
+#[derive(Clone, Debug)]
+pub struct ReenrolRequest {
+    /// The certificate shown.
+    pub with: ComponentCertificate,
+    /// The id in it.
+    pub id: ComponentId,
+    /// SHA-256 of the request's SubjectPublicKeyInfo.
+    pub key: Digest,
+    /// Whether key and signature are strong enough.
+    pub strong: bool,
+    /// The id its subject alternative name claims, if any.
+    pub claimed: Option<ComponentId>,
+    /// From where it asks.
+    pub from: IpAddr,
+}
+
+/// Who gives a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A local user of this number, who may act as owner.
+    LocalUser(u32),
+}
+
+impl std::fmt::Display for Actor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::LocalUser(uid) => write!(f, "local user {uid}"),
+        }
+    }
+}
+
+/// Which components a command means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// This one.
+    One(ComponentId),
+    /// All that wait for approval.
+    AllPending,
+}
+
+/// What a person may want.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Approve a waiting component, or release a quarantined one.
+    Approve(Selector),
+    /// Quarantine a member.
+    Quarantine(ComponentId, Note),
+    /// Withdraw a component's identity for good.
+    Revoke(ComponentId, Note),
+    /// Let a component leave the product.
+    Retire(ComponentId, Note),
+    /// Give a component a name.
+    Rename(ComponentId, Label),
+    /// Open a pairing window with these one-time codes (80 random bits each).
+    OpenPairing {
+        /// The codes.
+        codes: Vec<[u8; 10]>,
+        /// How long.
+        duration: Duration,
+        /// Whether the owner approves in advance whoever shows one of them.
+        approve: bool,
+    },
+    /// Close the pairing window.
+    ClosePairing,
+}
+
+/// The connection to the cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Uplink {
+    /// No cloud is set.
+    NotConfigured,
+    /// It is down, and why.
+    Down(String),
+    /// It is up; the cloud's certificate has this key.
+    Up(Digest),
+    /// The cloud said what it is.
+    Hello(CloudHello),
+}
+
+/// Whether the store takes writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreState {
+    /// It does.
+    Ok,
+    /// The disk is full or broken: nothing can be made durable.
+    Unavailable,
+}

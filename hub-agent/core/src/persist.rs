@@ -1,0 +1,109 @@
+//! What is written under which table and key. Values are JSON with a version in the key's table, so
+//! that an operator can read a store with the hub's own tools; stream values are raw bytes.
+
+use crate::{effect::Write, inventory::record::Record};
+use protocol::{
+    id::{ComponentId, Slug},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// Tables of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// Component records by id.
+    Components,
+    /// Newest stream values by id and stream name.
+    Streams,
+    /// Single values by name.
+    Meta,
+    /// The newest state events by number, a ring.
+    Events,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: &'static [Self] = &[Self::Components, Self::Streams, Self::Meta, Self::Events];
+
+    /// The table's name, which never changes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Components => "components",
+            Self::Streams => "streams",
+            Self::Meta => "meta",
+            Self::Events => "events",
+        }
+    }
+}
+
+/// A record in the store is not what this version wrote.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the store holds a damaged or newer record in table `{table}`: {why}; restore a backup or use the version that wrote it"
+)]
+pub struct RestoreError {
+    /// In which table.
+    pub table: &'static str,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// Counters that outlive a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counters {
+    /// Wrong pairing codes since the last right one.
+    pub(crate) wrong_codes: u32,
+    /// No code is looked at before this time.
+    pub(crate) codes_from: Timestamp,
+    /// Number of the next status to the cloud.
+    pub(crate) status_seq: u64,
+}
+
+const COUNTERS: &[u8] = b"counters";
+
+pub(crate) fn put_record(record: &Record) -> Write {
+    let value = serde_json::to_vec(record).expect("records have no failing cases");
+    Write { table: Table::Components, key: record.id.as_bytes().to_vec(), value: Some(value) }
+}
+
+pub(crate) fn put_counters(counters: &Counters) -> Write {
+    let value = serde_json::to_vec(counters).expect("counters have no failing cases");
+    Write { table: Table::Meta, key: COUNTERS.to_vec(), value: Some(value) }
+}
+
+/// A stream's newest value: receive time, then the payload as it came.
+pub(crate) fn put_stream(id: ComponentId, stream: &Slug, at: Timestamp, payload: &[u8]) -> Write {
+    let key = [&id.as_bytes()[..], stream.as_str().as_bytes()].concat();
+    let value = [&at.0.to_be_bytes()[..], payload].concat();
+    Write { table: Table::Streams, key, value: Some(value) }
+}
+
+pub(crate) fn remove_stream(id: ComponentId, stream: &Slug) -> Write {
+    let key = [&id.as_bytes()[..], stream.as_str().as_bytes()].concat();
+    Write { table: Table::Streams, key, value: None }
+}
+
+/// What the tables hold, typed.
+pub(crate) enum Restored {
+    Record(Box<Record>),
+    Counters(Counters),
+    Nothing,
+}
+
+pub(crate) fn restore(table: Table, key: &[u8], value: &[u8]) -> Result<Restored, RestoreError> {
+    let error = |why: String| RestoreError { table: table.name(), why };
+    match table {
+        Table::Components => {
+            let record: Record = serde_json::from_slice(value).map_err(|e| error(e.to_string()))?;
+            if record.id.as_bytes() != key {
+                return Err(error("a record stands under another component's key".into()));
+            }
+            Ok(Restored::Record(Box::new(record)))
+        }
+        Table::Meta if key == COUNTERS => {
+            serde_json::from_slice(value).map(Restored::Counters).map_err(|e| error(e.to_string()))
+        }
+        Table::Meta | Table::Streams | Table::Events => Ok(Restored::Nothing),
+    }
+}

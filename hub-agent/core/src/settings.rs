@@ -1,0 +1,33 @@
+//! Bounds and times of the hub's decisions.
+
+use std::time::Duration;
+
+/// What the owner may set; the shell reads it from its settings.
+#[derive(Clone, Debug)]
+pub struct HubSettings {
+    /// Components known at most, the retired and revoked included; further enrolments are refused.
+    pub max_components: usize,
+    /// Requests that may wait for approval at once; further ones are refused.
+    pub max_pending: usize,
+    /// Intervals without a sign of life after which a component is stale.
+    pub missed_intervals: u32,
+    /// How long after its expiry a certificate may still ask for a new one.
+    pub grace: Duration,
+    /// How long the former certificate stays in force beside a new one that was never used.
+    pub overlap: Duration,
+    /// What a waiting component is told to wait before it asks again.
+    pub retry_after: Duration,
+}
+
+impl Default for HubSettings {
+    fn default() -> Self {
+        Self {
+            max_components: 12_000,
+            max_pending: 1024,
+            missed_intervals: 3,
+            grace: Duration::from_secs(90 * 24 * 3600),
+            overlap: Duration::from_secs(3600),
+            retry_after: Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The hub's decisions in a small world with its own clock.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise and prints its counts"
+)]
+
+mod enrolment;
+mod gate;
+mod inventory;
+mod replay;
+mod world;

@@ -1,0 +1,227 @@
+//! A hub, its clock, what it wrote, and shorthands for what happens to it.
+
+use hub_core::{
+    Actor, Answer, Command, ComponentCertificate, Effects, EnrolRequest, EventKind, Hub,
+    HubSettings, Inbound, Input, Now, OwnIdentity, Permitted, Proof, ReenrolRequest, Selector,
+    Table, access::gate::Carriage,
+};
+use protocol::{
+    cbor,
+    id::{BootId, ComponentId, Digest, Label, Note, Slug, Uri},
+    message::{Announcement, Interval, List, TrustState, V1},
+    refusal::Refusal,
+    time::{Date, Timestamp},
+};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+pub(crate) const OWNER: Actor = Actor::LocalUser(0);
+pub(crate) const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
+
+pub(crate) struct World {
+    pub(crate) hub: Hub,
+    pub(crate) now: Now,
+    pub(crate) store: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    pub(crate) events: Vec<hub_core::StateEvent>,
+    issued: u8,
+    links: u64,
+}
+
+pub(crate) fn key(n: u16) -> Digest {
+    let mut bytes = [0xab; 32];
+    bytes[..2].copy_from_slice(&n.to_be_bytes());
+    Digest(bytes)
+}
+
+pub(crate) fn id(n: u16) -> ComponentId {
+    ComponentId::from_key_digest(&key(n))
+}
+
+pub(crate) fn label(text: &str) -> Label {
+    Label::new(text).unwrap()
+}
+
+pub(crate) fn note(text: &str) -> Note {
+    Note::new(text).unwrap()
+}
+
+pub(crate) fn facts(n: u16, seq: u64) -> Announcement {
+    let slugs = |names: &[&str]| {
+        List::new(names.iter().map(|name| Slug::new(name).unwrap()).collect()).unwrap()
+    };
+    Announcement {
+        version: V1,
+        seq,
+        boot: BootId([1; 8]),
+        kind: Slug::new("lamp").unwrap(),
+        maker: label("Lumen Works"),
+        model: label("Glow 2"),
+        serial: label(&format!("LW-{n:05}")),
+        hardware: 3,
+        firmware: label("1.4.0"),
+        firmware_digest: Digest([5; 32]),
+        interfaces: slugs(&["wifi", "button"]),
+        streams: slugs(&["state", "power"]),
+        data: slugs(&["usage"]),
+        interval: Interval::new(30).unwrap(),
+        config: 1,
+        sbom: Some(Uri::new("https://lumen.example/sbom/glow2-1.4.0.json").unwrap()),
+        support_end: Some(Date::new(2031, 12, 31).unwrap()),
+    }
+}
+
+pub(crate) fn carriage(qos: u8) -> Carriage {
+    Carriage { qos, retain: false, will: false }
+}
+
+fn own() -> OwnIdentity {
+    OwnIdentity { id: id(0xffff), software: label("0.1.0"), fingerprint: Digest([9; 32]) }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let now =
+            Now { wall: Timestamp::from_seconds(1_790_000_000), mono: Duration::from_secs(1) };
+        let hub = Hub::restore(HubSettings::default(), own(), [], now).unwrap();
+        Self { hub, now, store: BTreeMap::new(), events: Vec::new(), issued: 0, links: 0 }
+    }
+
+    /// The same store after a restart.
+    pub(crate) fn restart(&mut self) {
+        self.hub = self.replayed();
+    }
+
+    pub(crate) fn replayed(&self) -> Hub {
+        let stored =
+            self.store.iter().map(|((table, key), value)| (*table, key.clone(), value.clone()));
+        Hub::restore(HubSettings::default(), own(), stored, self.now).unwrap()
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now.mono += time;
+        self.now.wall = self.now.wall.plus(time);
+    }
+
+    pub(crate) fn handle(&mut self, input: Input) -> Effects {
+        let effects = self.hub.handle(input, self.now);
+        for write in &effects.writes {
+            let key = (write.table, write.key.clone());
+            match &write.value {
+                Some(value) => drop(self.store.insert(key, value.clone())),
+                None => drop(self.store.remove(&key)),
+            }
+        }
+        self.events.extend(effects.events.iter().cloned());
+        effects
+    }
+
+    pub(crate) fn command(&mut self, command: Command) -> Result<usize, Refusal> {
+        match self.handle(Input::Command { by: OWNER, command }).answer {
+            Answer::Changed(count) => Ok(count),
+            Answer::PairingOpen(_) => Ok(0),
+            Answer::Refused { why, .. } => Err(why),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn request(&self, n: u16, proof: Proof) -> EnrolRequest {
+        EnrolRequest { key: key(n), strong: true, claimed: None, serial: None, proof, from: HOME }
+    }
+
+    pub(crate) fn idevid(&self, n: u16) -> Proof {
+        Proof::Idevid {
+            maker: label("lumen"),
+            key: key(n),
+            serial: Some(label(&format!("LW-{n:05}"))),
+        }
+    }
+
+    pub(crate) fn certificate(&mut self, n: u16) -> ComponentCertificate {
+        self.issued += 1;
+        let (not_before, not_after) = (self.now.wall, self.now.wall.plus(30 * DAY));
+        ComponentCertificate { serial: vec![1, self.issued], key: key(n), not_before, not_after }
+    }
+
+    /// Enrols component `n` with its IDevID and the owner's approval; the answer is its certificate.
+    pub(crate) fn enrol(&mut self, n: u16) -> ComponentCertificate {
+        let request = self.request(n, self.idevid(n));
+        assert!(matches!(self.handle(Input::Enrol(request.clone())).answer, Answer::Wait(_)));
+        assert_eq!(self.command(Command::Approve(Selector::One(id(n)))), Ok(1));
+        let Answer::Issue(order) = self.handle(Input::Enrol(request)).answer else {
+            panic!("approved")
+        };
+        assert_eq!((order.id, order.key, order.recovered), (id(n), key(n), false));
+        let certificate = self.certificate(n);
+        self.handle(Input::Issued {
+            id: id(n),
+            certificate: certificate.clone(),
+            recovered: false,
+        });
+        certificate
+    }
+
+    pub(crate) fn reenrol(&mut self, n: u16, with: &ComponentCertificate) -> Answer {
+        let request = ReenrolRequest {
+            with: with.clone(),
+            id: id(n),
+            key: key(n),
+            strong: true,
+            claimed: None,
+            from: HOME,
+        };
+        self.handle(Input::Reenrol(request)).answer
+    }
+
+    pub(crate) fn connect(&mut self, n: u16, certificate: &ComponentCertificate) -> Effects {
+        self.links += 1;
+        let from = SocketAddr::new(HOME, 40_000);
+        let serial = certificate.serial.clone();
+        self.handle(Input::Connected {
+            who: id(n),
+            link: self.links,
+            from,
+            serial,
+            took_over: None,
+        })
+    }
+
+    pub(crate) fn permit(
+        &self,
+        n: u16,
+        leaf: &str,
+        payload: &[u8],
+    ) -> Result<Permitted<Inbound>, Refusal> {
+        let topic = format!("p/{}/{leaf}", id(n));
+        self.hub.authorize(id(n), &topic, payload, carriage(1)).map_err(|denied| denied.refusal)
+    }
+
+    pub(crate) fn say(&mut self, n: u16, leaf: &str, payload: &[u8]) -> Effects {
+        let permitted = self.permit(n, leaf, payload).unwrap();
+        self.handle(Input::Message(permitted))
+    }
+
+    pub(crate) fn announce(&mut self, n: u16, facts: &Announcement) -> Effects {
+        self.say(n, "announce", &cbor::encode(facts))
+    }
+
+    /// A member: enrolled, connected, announced.
+    pub(crate) fn member(&mut self, n: u16) -> ComponentCertificate {
+        let certificate = self.enrol(n);
+        self.connect(n, &certificate);
+        self.announce(n, &facts(n, 1));
+        assert_eq!(self.state(n), TrustState::Active);
+        certificate
+    }
+
+    pub(crate) fn state(&self, n: u16) -> TrustState {
+        self.hub.inventory().get(id(n)).unwrap().trust.state
+    }
+
+    pub(crate) fn saw(&self, kind: EventKind, refusal: Option<Refusal>) -> bool {
+        self.events.iter().any(|event| event.kind == kind && event.refusal == refusal)
+    }
+}
