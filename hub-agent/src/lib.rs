@@ -1,1 +1,25 @@
-//! hub-agent
+//! The hub daemon and its command line: the async shell around hub-core's decisions.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`settings`] | raw texts become typed values, once |
+//! | [`run`] | the one loop: inputs, group commit, events, shutdown |
+//! | [`links`] | components over MQTT, enrolment, the cloud |
+//! | [`pki`] | the CA, certificates, who may finish a handshake |
+//! | [`est`] | the enrolment service |
+//! | [`store`] | keyed state on disk |
+//! | [`admin`] | the local API |
+//! | [`cli`] | the command line |
+//! | [`telemetry`] | logs |
+
+pub mod admin;
+pub mod cli;
+pub mod est;
+pub mod links;
+pub mod pki;
+pub mod run;
+pub mod settings;
+pub mod store;
+pub mod telemetry;
+
+pub use cli::main_with_args;

@@ -1,0 +1,76 @@
+//! The local API: HTTP and JSON over a Unix socket, for the daemon's own user only.
+
+mod metrics;
+mod routes;
+
+use crate::run::HubCell;
+use anyhow::Context;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{
+    convert::Infallible,
+    fs,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+};
+
+/// Connections at once; further ones wait.
+const CONNECTIONS: usize = 16;
+
+/// Longest time for a request's header.
+const HEADER: Duration = Duration::from_secs(5);
+
+/// Longest life of a connection, so that a client that waits for events cannot keep its place.
+const CONNECTION: Duration = Duration::from_secs(60);
+
+/// Makes the socket, readable and writable by its owner only.
+///
+/// # Errors
+/// When another daemon serves it, or the system refuses.
+pub fn bind(path: &Path) -> anyhow::Result<UnixListener> {
+    let shown = path.display();
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        anyhow::bail!("another hub-agent serves {shown}; stop that one first");
+    }
+    // What a daemon left that was killed; nobody serves it.
+    let _ = fs::remove_file(path);
+    let listener = UnixListener::bind(path).with_context(|| format!("the socket {shown}"))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Serves until it is dropped.
+pub async fn serve(listener: UnixListener, cell: Rc<HubCell>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let cell = cell.clone();
+        tokio::task::spawn_local(async move {
+            // A client that stays too long is dropped; it may come back.
+            let _ = tokio::time::timeout(CONNECTION, connection(stream, cell)).await;
+            drop(place);
+        });
+    }
+}
+
+async fn connection(stream: UnixStream, cell: Rc<HubCell>) {
+    let uid = stream.peer_cred().map(|cred| cred.uid()).ok();
+    let service = service_fn(|request| {
+        let cell = cell.clone();
+        async move { Ok::<_, Infallible>(routes::answer(&cell, uid, request).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER).max_buf_size(16 * 1024);
+    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+}

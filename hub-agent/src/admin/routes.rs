@@ -1,0 +1,298 @@
+//! One request of the local API.
+
+use super::metrics;
+use crate::run::HubCell;
+use http_body_util::{BodyExt, Full, Limited};
+use hub_core::{
+    Actor, Answer, Command, Input, Selector,
+    access::pairing::{MAX_CODES, code_text},
+};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{self, HeaderValue},
+};
+use protocol::{
+    id::{ComponentId, Label, Note},
+    refusal::Refusal,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{rc::Rc, time::Duration};
+use uuid::Uuid;
+
+/// Largest body of a request.
+const MAX_BODY: usize = 4096;
+
+/// Longest wait for events.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+
+type Reply = Response<Full<Bytes>>;
+
+/// Why a request has no answer, as HTTP says it.
+struct Failure {
+    status: StatusCode,
+    refusal: Refusal,
+    advice: String,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal {
+            Refusal::Unknown | Refusal::UnknownTopic => StatusCode::NOT_FOUND,
+            Refusal::StoreUnavailable | Refusal::Full => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::WrongState | Refusal::IdInUse => StatusCode::CONFLICT,
+            Refusal::BadRequest => StatusCode::BAD_REQUEST,
+            Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::FORBIDDEN,
+        };
+        Self { status, refusal, advice: refusal.advice().to_owned() }
+    }
+}
+
+fn bad(advice: impl Into<String>) -> Failure {
+    Failure { status: StatusCode::BAD_REQUEST, refusal: Refusal::BadRequest, advice: advice.into() }
+}
+
+pub(super) async fn answer(
+    cell: &Rc<HubCell>,
+    uid: Option<u32>,
+    request: Request<Incoming>,
+) -> Reply {
+    let own = rustix::process::getuid().as_raw();
+    let Some(uid) = uid.filter(|uid| *uid == own || *uid == 0) else {
+        let advice = "only the daemon's own user and root may use this socket".to_owned();
+        return failure(Failure {
+            status: StatusCode::FORBIDDEN,
+            refusal: Refusal::BadCredentials,
+            advice,
+        });
+    };
+    match route(cell, &Actor::LocalUser(uid), request).await {
+        Ok(Body::Json(value)) => reply(StatusCode::OK, "application/json", value.to_string()),
+        Ok(Body::Text(text)) => reply(StatusCode::OK, "text/plain; version=0.0.4", text),
+        Err(why) => failure(why),
+    }
+}
+
+enum Body {
+    Json(Value),
+    Text(String),
+}
+
+async fn route(
+    cell: &Rc<HubCell>,
+    by: &Actor,
+    request: Request<Incoming>,
+) -> Result<Body, Failure> {
+    let (parts, body) = request.into_parts();
+    let path: Vec<&str> = parts.uri.path().trim_matches('/').split('/').collect();
+    let query = parts.uri.query().unwrap_or_default();
+    let now = cell.now();
+    let json = |value: Result<Value, serde_json::Error>| {
+        value.map(Body::Json).map_err(|_| Failure::from(Refusal::Internal))
+    };
+    match (&parts.method, path.as_slice()) {
+        (&Method::GET, ["v1", "status"]) => Ok(Body::Json(status(cell))),
+        (&Method::GET, ["v1", "components"]) => {
+            json(serde_json::to_value(cell.look(|hub| hub.components())))
+        }
+        (&Method::GET, ["v1", "components", text]) => {
+            let id = find(cell, text)?;
+            json(serde_json::to_value(cell.look(|hub| hub.component(id))))
+        }
+        (&Method::POST, ["v1", "components", text, verb]) => {
+            let command = command(cell, text, verb, &read(body).await?)?;
+            changed(cell, by, command).await
+        }
+        (&Method::POST, ["v1", "approve-all"]) => {
+            changed(cell, by, Command::Approve(Selector::AllPending)).await
+        }
+        (&Method::GET, ["v1", "pairing"]) => Ok(Body::Json(pairing(cell))),
+        (&Method::POST, ["v1", "pairing"]) => open_pairing(cell, by, &read(body).await?).await,
+        (&Method::DELETE, ["v1", "pairing"]) => changed(cell, by, Command::ClosePairing).await,
+        (&Method::GET, ["v1", "inventory"]) => {
+            Ok(Body::Json(match parameter(query, "format").unwrap_or("json") {
+                "json" => cell.look(|hub| hub.export_json(now)),
+                "cyclonedx" => cell.look(|hub| hub.export_cyclonedx(now, random_uuid())),
+                _ => return Err(bad("the format is json or cyclonedx")),
+            }))
+        }
+        (&Method::GET, ["v1", "events"]) => Ok(Body::Json(events(cell, query).await)),
+        (&Method::GET, ["v1", "metrics"]) => Ok(Body::Text(metrics::text(cell))),
+        _ => Err(Failure {
+            status: StatusCode::NOT_FOUND,
+            refusal: Refusal::UnknownTopic,
+            advice: "see hub-agent/ADMIN.md for the paths there are".into(),
+        }),
+    }
+}
+
+fn status(cell: &HubCell) -> Value {
+    let now = cell.now().wall;
+    let status = cell.look(|hub| hub.status(now));
+    let counters =
+        cell.handle().stats().into_iter().map(|(name, _, value)| (name.to_owned(), value.into()));
+    let mqtt: serde_json::Map<String, Value> = counters.collect();
+    json!({
+        "status": status,
+        "listens": { "mqtt": cell.mqtt_address(), "est": cell.est_address() },
+        "mqtt": mqtt,
+    })
+}
+
+fn find(cell: &HubCell, text: &str) -> Result<ComponentId, Failure> {
+    let text = percent_decoded(text);
+    cell.look(|hub| hub.inventory().find(&text)).map_err(|error| Failure {
+        status: StatusCode::NOT_FOUND,
+        refusal: Refusal::Unknown,
+        advice: error.to_string(),
+    })
+}
+
+/// `%20` and the like in a name given in a path.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let code = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Wanted {
+    reason: Option<Note>,
+    name: Option<Label>,
+    seconds: Option<u64>,
+    approve: bool,
+    count: Option<usize>,
+}
+
+async fn read(body: Incoming) -> Result<Wanted, Failure> {
+    let body = Limited::new(body, MAX_BODY).collect().await;
+    let body = body.map_err(|_| Failure::from(Refusal::TooLarge))?.to_bytes();
+    if body.is_empty() {
+        return Ok(Wanted::default());
+    }
+    serde_json::from_slice(&body)
+        .map_err(|e| bad(format!("the body is not what this path takes: {e}")))
+}
+
+fn command(cell: &HubCell, text: &str, verb: &str, wanted: &Wanted) -> Result<Command, Failure> {
+    let id = find(cell, text)?;
+    let reason =
+        || wanted.reason.clone().ok_or_else(|| bad("give a `reason`: it is kept in the history"));
+    match verb {
+        "approve" => Ok(Command::Approve(Selector::One(id))),
+        "quarantine" => Ok(Command::Quarantine(id, reason()?)),
+        "revoke" => Ok(Command::Revoke(id, reason()?)),
+        "retire" => Ok(Command::Retire(id, reason()?)),
+        "rename" => {
+            let name = wanted.name.clone().ok_or_else(|| bad("give a `name`"))?;
+            Ok(Command::Rename(id, name))
+        }
+        _ => Err(bad("a component can be approved, quarantined, revoked, retired or renamed")),
+    }
+}
+
+async fn changed(cell: &HubCell, by: &Actor, command: Command) -> Result<Body, Failure> {
+    match cell.apply_durably(Input::Command { by: by.clone(), command }).await? {
+        Answer::Changed(count) => Ok(Body::Json(json!({ "changed": count }))),
+        Answer::Refused { why, .. } => Err(why.into()),
+        Answer::Done | Answer::Issue(_) | Answer::Wait(_) | Answer::PairingOpen(_) => {
+            Err(Refusal::Internal.into())
+        }
+    }
+}
+
+fn pairing(cell: &HubCell) -> Value {
+    let now = cell.now().wall;
+    match cell.look(|hub| hub.pairing_window(now)) {
+        None => json!({ "open": false }),
+        Some(window) => json!({
+            "open": true,
+            "until": hub_core::inventory::export::rfc3339(window.until),
+            "unused_codes": window.unused,
+            "approved_in_advance": window.approve,
+        }),
+    }
+}
+
+async fn open_pairing(cell: &HubCell, by: &Actor, wanted: &Wanted) -> Result<Body, Failure> {
+    let count = wanted.count.unwrap_or(1);
+    if !(1..=MAX_CODES).contains(&count) {
+        return Err(bad(format!("a window has 1 to {MAX_CODES} codes")));
+    }
+    let mut codes = vec![[0; 10]; count];
+    for code in &mut codes {
+        aws_lc_rs::rand::fill(code).map_err(|_| Failure::from(Refusal::Internal))?;
+    }
+    let texts: Vec<_> = codes.iter().map(code_text).collect();
+    let duration = Duration::from_secs(wanted.seconds.unwrap_or(600));
+    let command = Command::OpenPairing { codes, duration, approve: wanted.approve };
+    match cell.apply_durably(Input::Command { by: by.clone(), command }).await? {
+        Answer::PairingOpen(until) => Ok(Body::Json(json!({
+            "codes": texts,
+            "until": hub_core::inventory::export::rfc3339(until),
+            "approved_in_advance": wanted.approve,
+            "ca_fingerprint": cell.ca().fingerprint(),
+            "est": cell.est_address(),
+            "mqtt": cell.mqtt_address(),
+        }))),
+        Answer::Refused { why, .. } => Err(why.into()),
+        Answer::Done | Answer::Issue(_) | Answer::Wait(_) | Answer::Changed(_) => {
+            Err(Refusal::Internal.into())
+        }
+    }
+}
+
+/// Events from a number on; with `wait` it waits for the first one, though not for ever.
+async fn events(cell: &HubCell, query: &str) -> Value {
+    let since = parameter(query, "since").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut found = cell.events_since(since);
+    if found.is_empty() && parameter(query, "wait").is_some() {
+        // Running out of time is an answer too: an empty list.
+        let _ = tokio::time::timeout(MAX_WAIT, cell.next_event()).await;
+        found = cell.events_since(since);
+    }
+    found.into()
+}
+
+fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split('&').find_map(|pair| match pair.split_once('=') {
+        Some((key, value)) => (key == name).then_some(value),
+        None => (pair == name).then_some(""),
+    })
+}
+
+fn random_uuid() -> Uuid {
+    let mut bytes = [0; 16];
+    // Without randomness the serial number is constant, which merely makes two exports look alike.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+fn failure(why: Failure) -> Reply {
+    let body = json!({ "refusal": why.refusal.slug(), "advice": why.advice }).to_string();
+    reply(why.status, "application/json", body)
+}
+
+fn reply(status: StatusCode, kind: &'static str, body: String) -> Reply {
+    let mut reply = Response::new(Full::from(body));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    reply
+}

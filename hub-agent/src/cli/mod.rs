@@ -1,0 +1,348 @@
+//! The command line: what can be asked, and how answers look. Everything but `run`, `settings`,
+//! `doctor` and `completions` is asked of the running daemon over its local socket.
+
+mod client;
+mod component;
+mod doctor;
+mod pairing;
+mod show;
+
+use crate::settings::{self, Raw, Settings, Sources};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use client::{ClientError, Hub};
+use serde_json::Value;
+use show::Output;
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+/// How a command failed, by exit code.
+#[derive(Debug)]
+pub enum Failure {
+    /// 1: it could not be done.
+    Failed(String),
+    /// 2: it was asked wrongly.
+    Usage(String),
+    /// 3: the hub refused it.
+    Refused(String),
+    /// 4: something is not as it should be.
+    Verification(String),
+}
+
+impl Failure {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Refused(_) => 3,
+            Self::Verification(_) => 4,
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused { .. } => Self::Refused(error.to_string()),
+            ClientError::NotRunning(_) | ClientError::Broken(_) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+#[derive(Parser)]
+#[command(
+    name = "hub-agent",
+    version,
+    about = "Security hub of a multi-component IoT product",
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 refused by policy, 4 verification failed"
+)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: What,
+}
+
+#[derive(Args)]
+struct Common {
+    /// Settings file [default: /etc/hub-agent/hub.toml when it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Folder of keys and state; stands for the setting data_dir
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The daemon's local socket; stands for the setting admin.socket
+    #[arg(long, global = true, value_name = "FILE")]
+    socket: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Run the daemon
+    Run {
+        /// Any setting, as `key=value`; see `settings check --show`
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+    /// The hub at a glance
+    Status,
+    /// The product's components
+    #[command(subcommand)]
+    Component(component::Component),
+    /// Let new components in with one-time codes
+    #[command(subcommand)]
+    Pair(pairing::Pair),
+    /// The inventory for other tools
+    #[command(subcommand)]
+    Inventory(Inventory),
+    /// What happened
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// The daemon's counters, in Prometheus' text format
+    Metrics,
+    /// The daemon's settings
+    #[command(subcommand)]
+    Settings(SettingsCommand),
+    /// Look for what is wrong on this machine
+    Doctor,
+    /// Completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum Inventory {
+    /// Write the whole inventory
+    Export {
+        /// json (schema/inventory.schema.json) or cyclonedx (1.6)
+        #[arg(long, value_enum, default_value = "json")]
+        format: Format,
+        /// Into this file instead of standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Json,
+    Cyclonedx,
+}
+
+#[derive(Subcommand)]
+enum EventCommand {
+    /// The newest events, oldest first
+    List {
+        /// Only events from this number on
+        #[arg(long, default_value_t = 0)]
+        since: u64,
+        /// Go on with what happens from now on
+        #[arg(long)]
+        follow: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum SettingsCommand {
+    /// Check the settings without starting anything
+    Check {
+        /// Show every setting in force, where it comes from and what it means
+        #[arg(long)]
+        show: bool,
+    },
+}
+
+/// Runs one command line, the program's name first.
+pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not failures.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let output = Output { json: cli.common.json };
+    match obey(cli, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let code = failure.code();
+            let (Failure::Failed(why)
+            | Failure::Usage(why)
+            | Failure::Refused(why)
+            | Failure::Verification(why)) = failure;
+            show::complain(&why);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn obey(cli: Cli, output: &Output) -> Result<(), Failure> {
+    if let What::Completions { shell } = cli.command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "hub-agent", &mut script);
+        output.raw(&String::from_utf8_lossy(&script));
+        return Ok(());
+    }
+    let set = if let What::Run { set } = &cli.command { set.as_slice() } else { &[] };
+    let (settings, raw) = read_settings(&cli.common, set)?;
+    let hub = Hub::new(&settings.socket);
+    match cli.command {
+        What::Run { .. } => run(settings),
+        What::Status => status(&hub, output),
+        What::Component(command) => component::obey(&hub, output, command),
+        What::Pair(command) => pairing::obey(&hub, output, &settings, command),
+        What::Inventory(Inventory::Export { format, output: file }) => {
+            export(&hub, output, format, file)
+        }
+        What::Event(EventCommand::List { since, follow }) => events(&hub, output, since, follow),
+        What::Metrics => {
+            output.raw(&hub.text("/v1/metrics")?);
+            Ok(())
+        }
+        What::Settings(SettingsCommand::Check { show }) => {
+            show_settings(output, &settings, &raw, show);
+            Ok(())
+        }
+        What::Doctor => doctor::look(&hub, output, &settings),
+        What::Completions { .. } => Ok(()),
+    }
+}
+
+fn read_settings(common: &Common, set: &[String]) -> Result<(Settings, Raw), Failure> {
+    let mut sources = Sources { file: common.settings.clone(), overrides: Vec::new() };
+    let mut path = |key: &str, path: &Option<PathBuf>| {
+        if let Some(path) = path {
+            sources.overrides.push((key.to_owned(), path.display().to_string()));
+        }
+    };
+    path("data_dir", &common.data_dir);
+    path("admin.socket", &common.socket);
+    for pair in set {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("`{pair}` is not KEY=VALUE")))?;
+        sources.overrides.push((key.to_owned(), value.to_owned()));
+    }
+    settings::read(&sources, std::env::vars()).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+fn run(settings: Settings) -> Result<(), Failure> {
+    let failed = |error: anyhow::Error| Failure::Failed(format!("{error:#}"));
+    crate::telemetry::start(&settings).map_err(failed)?;
+    crate::run::run(settings).map_err(failed)
+}
+
+fn status(hub: &Hub, output: &Output) -> Result<(), Failure> {
+    let answer = hub.get("/v1/status")?;
+    output.answer(&answer, |answer| {
+        let status = &answer["status"];
+        let states = show::pairs(&status["components"]);
+        let refusals = show::pairs(&status["refusals"]);
+        output.table(
+            &["", ""],
+            &[
+                vec!["hub".into(), show::text(&status["hub"]["id"])],
+                vec!["software".into(), show::text(&status["hub"]["software"])],
+                vec!["CA fingerprint".into(), show::text(&status["hub"]["ca_fingerprint"])],
+                vec![
+                    "listens".into(),
+                    format!(
+                        "MQTT {}, EST {}",
+                        show::text(&answer["listens"]["mqtt"]),
+                        show::text(&answer["listens"]["est"])
+                    ),
+                ],
+                vec!["components".into(), if states.is_empty() { "none".into() } else { states }],
+                vec!["connected".into(), show::text(&status["connected"])],
+                vec!["wait for you".into(), show::text(&status["waiting"])],
+                vec!["store".into(), show::text(&status["store"])],
+                vec![
+                    "cloud".into(),
+                    [show::text(&status["cloud"]["state"]), show::text(&status["cloud"]["why"])]
+                        .join(" "),
+                ],
+                vec!["messages".into(), show::text(&status["messages"])],
+                vec!["refusals".into(), if refusals.is_empty() { "none".into() } else { refusals }],
+            ],
+        );
+    });
+    Ok(())
+}
+
+fn export(
+    hub: &Hub,
+    output: &Output,
+    format: Format,
+    file: Option<PathBuf>,
+) -> Result<(), Failure> {
+    let format = match format {
+        Format::Json => "json",
+        Format::Cyclonedx => "cyclonedx",
+    };
+    let answer = hub.get(&format!("/v1/inventory?format={format}"))?;
+    let text = format!("{answer:#}\n");
+    match file {
+        None => output.raw(&text),
+        Some(path) => std::fs::write(&path, text)
+            .map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))?,
+    }
+    Ok(())
+}
+
+fn events(hub: &Hub, output: &Output, mut since: u64, follow: bool) -> Result<(), Failure> {
+    let mut wait = "";
+    loop {
+        let answer = hub.get(&format!("/v1/events?since={since}{wait}"))?;
+        for event in answer.as_array().into_iter().flatten() {
+            since = since.max(event["number"].as_u64().unwrap_or(0) + 1);
+            if output.json {
+                output.raw(&format!("{event}\n"));
+            } else {
+                output.raw(&event_line(event));
+            }
+        }
+        if !follow {
+            return Ok(());
+        }
+        wait = "&wait";
+    }
+}
+
+fn event_line(event: &Value) -> String {
+    let text = |key: &str| show::text(&event[key]);
+    let times =
+        event["times"].as_u64().filter(|times| *times > 1).map(|times| format!(" ({times} times)"));
+    let component: String = text("component").chars().take(8).collect();
+    let line = format!(
+        "{:>6}  {:6}  {:18}  {component:8}  {:22}  {}{}",
+        text("number"),
+        text("severity"),
+        text("kind"),
+        text("refusal"),
+        text("text"),
+        times.unwrap_or_default()
+    );
+    format!("{}\n", line.trim_end())
+}
+
+fn show_settings(output: &Output, settings: &Settings, raw: &Raw, show_all: bool) {
+    let rows: Vec<_> = settings::keys::KEYS
+        .iter()
+        .map(|key| {
+            let (value, source) = raw.value(key);
+            vec![key.name.to_owned(), value.to_owned(), source.to_string(), key.help.to_owned()]
+        })
+        .collect();
+    if output.json {
+        let entries = rows.iter().map(|row| serde_json::json!({ "key": row[0], "value": row[1], "source": row[2], "help": row[3] }));
+        output.raw(&format!("{:#}\n", Value::Array(entries.collect())));
+    } else if show_all {
+        output.table(&["setting", "value", "source", "meaning"], &rows);
+    } else {
+        output.raw(&format!("settings are good; data in {}\n", settings.data_dir.display()));
+    }
+}

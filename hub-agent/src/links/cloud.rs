@@ -1,0 +1,259 @@
+//! The line to the maker's cloud: one MQTT 5 connection with mutual TLS, always tried again.
+
+use crate::{
+    pki::{PkiError, files, maker},
+    run::HubCell,
+    settings::CloudSettings,
+};
+use hub_core::{Input, Uplink};
+use mqtt_endpoint::tls::provider;
+use protocol::{
+    cbor,
+    id::Digest,
+    message::{CloudHello, Lost, V1},
+    topic::{FromCloud, Route, ToCloud},
+};
+use rumqttc::{
+    NetworkOptions, TlsConfiguration, Transport,
+    v5::{
+        AsyncClient, Event, EventLoop, MqttOptions,
+        mqttbytes::{
+            QoS,
+            v5::{LastWill, Packet},
+        },
+    },
+};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+};
+use std::{
+    path::Path,
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Messages on their way to the cloud; further ones are not made until there is room.
+const QUEUE: usize = 16;
+
+/// How often the status is looked at.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+
+/// First and longest wait between two tries.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+
+/// What the connection is made of.
+pub struct Link {
+    settings: CloudSettings,
+    tls: Arc<ClientConfig>,
+    /// The key of the cloud's certificate, as the last handshake saw it.
+    seen: Arc<Mutex<Option<Digest>>>,
+}
+
+impl Link {
+    /// Reads the certificates the settings name.
+    ///
+    /// # Errors
+    /// When a file is exposed, unreadable or not what it should be.
+    pub fn new(settings: &CloudSettings) -> Result<Self, PkiError> {
+        let seen = Arc::default();
+        let tls = Arc::new(client_config(settings, Arc::clone(&seen))?);
+        Ok(Self { settings: settings.clone(), tls, seen })
+    }
+}
+
+/// Keeps the line up for as long as the daemon lives.
+pub async fn run(cell: Rc<HubCell>, link: Link) {
+    let hub = cell.ca().hub_id();
+    let mut options = MqttOptions::new(hub.to_string(), &link.settings.host, link.settings.port);
+    options
+        .set_keep_alive(Duration::from_secs(30))
+        .set_clean_start(true)
+        .set_transport(Transport::Tls(TlsConfiguration::Rustls(link.tls.clone())))
+        .set_last_will(LastWill::new(
+            Route::ToCloud(hub, ToCloud::Lost).to_string(),
+            cbor::encode(&Lost { version: V1 }),
+            QoS::AtLeastOnce,
+            false,
+            None,
+        ));
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
+    let (client, mut events) = AsyncClient::new(options, QUEUE);
+    let mut wait = BACKOFF.0;
+    loop {
+        let why = serve(&cell, &link, &client, &mut events, &mut wait).await;
+        cell.apply(Input::Uplink(Uplink::Down(why)));
+        tokio::time::sleep(jittered(wait)).await;
+        wait = (wait * 2).min(BACKOFF.1);
+    }
+}
+
+/// Serves one connection; the answer is why it ended.
+async fn serve(
+    cell: &HubCell,
+    link: &Link,
+    client: &AsyncClient,
+    events: &mut EventLoop,
+    wait: &mut Duration,
+) -> String {
+    let mut status = tokio::time::interval(STATUS_EVERY);
+    let mut shown = None;
+    let mut up = false;
+    loop {
+        tokio::select! {
+            event = events.poll() => match event {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    *wait = BACKOFF.0;
+                    up = true;
+                    connected(cell, link, client);
+                }
+                Ok(Event::Incoming(Packet::Publish(publish))) => hello(cell, &publish.topic, &publish.payload),
+                Ok(_) => {}
+                Err(error) => return error.to_string(),
+            },
+            _ = status.tick(), if up => report(cell, client, &mut shown),
+        }
+    }
+}
+
+fn connected(cell: &HubCell, link: &Link, client: &AsyncClient) {
+    let seen = *link.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(key) = seen {
+        cell.apply(Input::Uplink(Uplink::Up(key)));
+    }
+    let hello = Route::FromCloud(cell.ca().hub_id(), FromCloud::Hello).to_string();
+    // A full queue means that the connection is gone; the next one subscribes again.
+    let _ = client.try_subscribe(hello, QoS::AtLeastOnce);
+}
+
+fn hello(cell: &HubCell, topic: &[u8], payload: &[u8]) {
+    let route = std::str::from_utf8(topic).ok().and_then(|topic| Route::parse(topic).ok());
+    let expected = Route::FromCloud(cell.ca().hub_id(), FromCloud::Hello);
+    if route.as_ref() != Some(&expected) {
+        return;
+    }
+    match cbor::decode::<CloudHello>(payload, expected.limits().max_payload) {
+        Ok(hello) => drop(cell.apply(Input::Uplink(Uplink::Hello(hello)))),
+        Err(error) => tracing::warn!("the cloud's hello is not valid: {error}"),
+    }
+}
+
+/// Tells the cloud how the product is, when that changed.
+fn report(cell: &HubCell, client: &AsyncClient, shown: &mut Option<Vec<(&'static str, usize)>>) {
+    let now = cell.now().wall;
+    let counts = cell.look(|hub| hub.status(now).components.into_iter().collect::<Vec<_>>());
+    if shown.as_ref() == Some(&counts) {
+        return;
+    }
+    let topic = Route::ToCloud(cell.ca().hub_id(), ToCloud::Status).to_string();
+    if client.try_publish(topic, QoS::AtLeastOnce, true, cell.next_status()).is_ok() {
+        *shown = Some(counts);
+    }
+}
+
+/// Half to all of the wait, so that many hubs do not return at once.
+fn jittered(wait: Duration) -> Duration {
+    let mut byte = [0];
+    // Without randomness all wait the whole time.
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    wait - wait.mul_f64(f64::from(byte[0]) / 512.0)
+}
+
+fn client_config(
+    settings: &CloudSettings,
+    seen: Arc<Mutex<Option<Digest>>>,
+) -> Result<ClientConfig, PkiError> {
+    let content = |path: &Path, what: &'static str, why: String| PkiError::Content {
+        path: path.display().to_string(),
+        what,
+        why,
+    };
+    let read = |path: &Path| {
+        std::fs::read(path)
+            .map_err(|e| PkiError::File { path: path.display().to_string(), why: e.to_string() })
+    };
+    let mut roots = RootCertStore::empty();
+    let found = maker::certificates(&read(&settings.roots)?);
+    for root in found.map_err(|why| content(&settings.roots, "root certificates", why))? {
+        roots
+            .add(root)
+            .map_err(|e| content(&settings.roots, "root certificates", e.to_string()))?;
+    }
+    let chain = maker::certificates(&read(&settings.certificate)?);
+    let chain = chain.map_err(|why| content(&settings.certificate, "a certificate", why))?;
+    let key = files::read_secret(&settings.key)?;
+    let key =
+        key.ok_or_else(|| content(&settings.key, "a private key", "there is no such file".into()))?;
+    let key = PrivateKeyDer::from_pem_slice(&key)
+        .map_err(|e| content(&settings.key, "a private key", e.to_string()))?;
+    let signing = |e: &dyn std::fmt::Display| PkiError::Signing(e.to_string());
+    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .map_err(|e| signing(&e))?;
+    let name = ServerName::try_from(settings.server_name.clone());
+    let name = name.map_err(|_| {
+        content(&settings.roots, "the name in cloud.server_name", "not a host name".into())
+    })?;
+    ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|e| signing(&e))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Seen { inner, name, seen }))
+        .with_client_auth_cert(chain, key)
+        .map_err(|e| content(&settings.key, "the key of cloud.certificate", e.to_string()))
+}
+
+/// The usual verification against the name in the settings; remembers the key it verified.
+#[derive(Debug)]
+struct Seen {
+    inner: Arc<WebPkiServerVerifier>,
+    name: ServerName<'static>,
+    seen: Arc<Mutex<Option<Digest>>>,
+}
+
+impl ServerCertVerifier for Seen {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified =
+            self.inner.verify_server_cert(certificate, between, &self.name, ocsp, now)?;
+        let known =
+            crate::pki::certificate::facts(certificate).ok_or(CertificateError::BadEncoding)?;
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.certificate.key);
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}

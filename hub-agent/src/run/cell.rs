@@ -1,0 +1,358 @@
+//! The hub with everything around it that one loop shares: every input goes through [`HubCell::apply`].
+
+use super::{
+    batch::{Batches, Deferred},
+    clock::Clock,
+    events::EventRing,
+    shutdown,
+};
+use crate::{
+    pki::{ca::HubCa, maker::Maker, verify::Revoked},
+    settings::Settings,
+    store::{Committer, Completion},
+    telemetry,
+};
+use bytes::Bytes;
+use hub_core::{Answer, Cut, Effects, Hub, Input, Now, Outbound, Permitted, StoreState};
+use mqtt_endpoint::{CommitId, Handle, Qos, ReasonCode, Refused};
+use protocol::refusal::Refusal;
+use std::{
+    cell::{Cell, RefCell},
+    net::{Ipv4Addr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// What a daemon is made of.
+pub struct Parts {
+    /// The decisions.
+    pub hub: Hub,
+    /// The newest events.
+    pub events: EventRing,
+    /// The CA.
+    pub ca: HubCa,
+    /// Trusted makers.
+    pub makers: Vec<Maker>,
+    /// The store's thread.
+    pub committer: Committer,
+    /// The components' sessions.
+    pub handle: Handle,
+    /// The clock.
+    pub clock: Clock,
+    /// The settings.
+    pub settings: Settings,
+}
+
+/// The running daemon's state.
+pub struct HubCell {
+    hub: RefCell<Hub>,
+    ca: HubCa,
+    makers: Vec<Maker>,
+    committer: RefCell<Committer>,
+    handle: Handle,
+    clock: Clock,
+    settings: Settings,
+    batches: RefCell<Batches>,
+    events: RefCell<EventRing>,
+    revoked: Revoked,
+    /// There may be something to commit.
+    dirty: Notify,
+    /// An event was added.
+    happened: Notify,
+    addresses: Cell<(SocketAddr, SocketAddr)>,
+}
+
+/// Longest time the last commit may take when the daemon ends.
+const LAST_COMMIT: Duration = Duration::from_secs(3);
+
+impl HubCell {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Rc<Self> {
+        let Parts { hub, events, ca, makers, committer, handle, clock, settings } = parts;
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let cell = Rc::new(Self {
+            hub: RefCell::new(hub),
+            ca,
+            makers,
+            committer: RefCell::new(committer),
+            handle,
+            clock,
+            settings,
+            batches: RefCell::new(Batches::new()),
+            events: RefCell::new(events),
+            revoked: Revoked::default(),
+            dirty: Notify::new(),
+            happened: Notify::new(),
+            addresses: Cell::new((nowhere, nowhere)),
+        });
+        cell.refresh_revoked();
+        cell
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The CA.
+    #[must_use]
+    pub fn ca(&self) -> &HubCa {
+        &self.ca
+    }
+
+    /// Trusted makers.
+    #[must_use]
+    pub fn makers(&self) -> &[Maker] {
+        &self.makers
+    }
+
+    /// The list the TLS verifiers look at.
+    #[must_use]
+    pub fn revoked(&self) -> Revoked {
+        self.revoked.clone()
+    }
+
+    /// The components' sessions.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Looks at the hub.
+    pub fn look<T>(&self, look: impl FnOnce(&Hub) -> T) -> T {
+        look(&self.hub.borrow())
+    }
+
+    /// Remembers where the daemon listens.
+    pub fn listens(&self, mqtt: SocketAddr, est: SocketAddr) {
+        self.addresses.set((mqtt, est));
+    }
+
+    /// Where components connect.
+    #[must_use]
+    pub fn mqtt_address(&self) -> SocketAddr {
+        self.addresses.get().0
+    }
+
+    /// Where components enrol.
+    #[must_use]
+    pub fn est_address(&self) -> SocketAddr {
+        self.addresses.get().1
+    }
+
+    /// Events from this number on.
+    #[must_use]
+    pub fn events_since(&self, number: u64) -> Vec<serde_json::Value> {
+        self.events.borrow().since(number)
+    }
+
+    /// Waits for the next event.
+    pub async fn next_event(&self) {
+        self.happened.notified().await;
+    }
+
+    /// Gives the hub an input; the answer is its answer, and the commit that must be durable before
+    /// anybody may learn of it.
+    pub fn apply(&self, input: Input) -> (Answer, Option<CommitId>) {
+        let now = self.now();
+        let effects = self.hub.borrow_mut().handle(input, now);
+        self.carry_out(effects)
+    }
+
+    /// Gives the hub an input and waits until its effects are durable.
+    ///
+    /// # Errors
+    /// When they cannot be made durable.
+    pub async fn apply_durably(&self, input: Input) -> Result<Answer, Refusal> {
+        let (answer, commit) = self.apply(input);
+        if commit.is_none() {
+            return Ok(answer);
+        }
+        let (done, waiter) = oneshot::channel();
+        self.batches.borrow_mut().defer(Deferred::Waiter(done));
+        match waiter.await {
+            Ok(true) => Ok(answer),
+            Ok(false) | Err(_) => Err(Refusal::StoreUnavailable),
+        }
+    }
+
+    /// The next status for the cloud.
+    #[must_use]
+    pub fn next_status(&self) -> Vec<u8> {
+        let (status, writes) = self.hub.borrow_mut().next_status(self.now());
+        self.batches.borrow_mut().add(writes);
+        self.dirty.notify_one();
+        status
+    }
+
+    fn carry_out(&self, effects: Effects) -> (Answer, Option<CommitId>) {
+        let Effects { writes, sends, cuts, events, answer } = effects;
+        let mut batches = self.batches.borrow_mut();
+        let commit = (!writes.is_empty()).then(|| batches.add(writes));
+        if !events.is_empty() {
+            let mut ring = self.events.borrow_mut();
+            for event in events {
+                telemetry::log(&event);
+                let (key, value) = ring.push(&event);
+                batches.put(EventRing::table(), &key, Some(value));
+            }
+            self.happened.notify_waiters();
+            self.dirty.notify_one();
+        }
+        if commit.is_some() {
+            sends.into_iter().for_each(|send| batches.defer(Deferred::Send(send)));
+            self.dirty.notify_one();
+            drop(batches);
+        } else {
+            drop(batches);
+            sends.iter().for_each(|send| self.send(send));
+        }
+        // A connection that must end does so even if the disk is full: that is the safe side.
+        if !cuts.is_empty() {
+            self.refresh_revoked();
+            cuts.iter().for_each(|cut| self.cut(*cut));
+        }
+        (answer, commit)
+    }
+
+    fn send(&self, send: &Permitted<Outbound>) {
+        let Outbound { route, payload } = send.message();
+        let retain = route.limits().retain;
+        self.handle.publish(
+            &route.to_string(),
+            Bytes::copy_from_slice(payload),
+            Qos::AtLeastOnce,
+            retain,
+        );
+    }
+
+    fn cut(&self, Cut { who, why }: Cut) {
+        self.handle.clear_retained(&format!("p/{who}/trust"));
+        self.handle.cut(
+            &who.to_string(),
+            Refused { reason: ReasonCode::AdministrativeAction, word: why.slug() },
+        );
+    }
+
+    fn refresh_revoked(&self) {
+        let revoked = self.hub.borrow().revoked_certificates(self.now().wall);
+        self.revoked.set(revoked.into_iter().map(|revoked| revoked.serial));
+    }
+
+    /// The loop: ticks, commits, and the end.
+    ///
+    /// # Errors
+    /// When the last state cannot be made durable.
+    pub async fn work(
+        self: Rc<Self>,
+        mut completions: mpsc::Receiver<Completion>,
+        tick: Duration,
+        stop: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        let mut ticks = tokio::time::interval(tick);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                biased;
+                Some(completion) = completions.recv() => self.completed(completion),
+                () = self.dirty.notified() => self.commit(false),
+                _ = ticks.tick() => self.tick(),
+                () = &mut stop => break,
+            }
+        }
+        shutdown::stopping();
+        self.finish(completions).await
+    }
+
+    fn tick(&self) {
+        self.apply(Input::Tick);
+        self.commit(true);
+        shutdown::alive();
+    }
+
+    /// Starts the next commit. While commits fail, only a tick tries again.
+    fn commit(&self, trial: bool) {
+        let mut batches = self.batches.borrow_mut();
+        if batches.failing && !trial {
+            return;
+        }
+        if let Some(job) = batches.next()
+            && self.committer.borrow().submit(job).is_err()
+        {
+            tracing::error!("the store's thread is gone");
+        }
+    }
+
+    fn completed(&self, completion: Completion) {
+        let Completion { id, result } = completion;
+        let (failure, returned) = match result {
+            Ok(()) => (None, None),
+            Err((error, batch)) => (Some(error), Some(batch)),
+        };
+        let mut batches = self.batches.borrow_mut();
+        batches.failing = failure.is_some();
+        let deferred = batches.ended(returned);
+        drop(batches);
+        let unavailable =
+            Refused { reason: ReasonCode::ServerBusy, word: Refusal::StoreUnavailable.slug() };
+        match (id, &failure) {
+            (Some(id), None) => self.handle.committed(id),
+            (Some(id), Some(_)) => self.handle.commit_failed(id, unavailable),
+            (None, _) => {}
+        }
+        for waiting in deferred {
+            match waiting {
+                Deferred::Send(send) if failure.is_none() => self.send(&send),
+                Deferred::Send(_) => {}
+                // Whoever waited may be gone.
+                Deferred::Waiter(done) => drop(done.send(failure.is_none())),
+            }
+        }
+        let state = if failure.is_none() { StoreState::Ok } else { StoreState::Unavailable };
+        if let Some(error) = failure {
+            tracing::warn!("{error}");
+        }
+        self.apply(Input::Store(state));
+        self.commit(false);
+    }
+
+    /// Takes no more, commits what there is and ends.
+    async fn finish(&self, mut completions: mpsc::Receiver<Completion>) -> anyhow::Result<()> {
+        let drain = self.handle.drain();
+        tokio::pin!(drain);
+        loop {
+            tokio::select! {
+                Some(completion) = completions.recv() => self.completed(completion),
+                () = self.dirty.notified() => self.commit(false),
+                () = &mut drain => break,
+            }
+        }
+        let last = self.hub.borrow_mut().last_writes();
+        self.batches.borrow_mut().add(last);
+        let deadline = tokio::time::Instant::now() + LAST_COMMIT;
+        self.commit(true);
+        while !self.batches.borrow().is_idle() {
+            match tokio::time::timeout_at(deadline, completions.recv()).await {
+                Ok(Some(completion)) => self.completed(completion),
+                Ok(None) | Err(_) => {
+                    anyhow::bail!("the last state could not be made durable; look at the disk")
+                }
+            }
+            if self.batches.borrow().failing {
+                anyhow::bail!("the last state could not be made durable; free disk space");
+            }
+        }
+        self.committer.borrow_mut().stop();
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! The daemon: one thread with one loop, and the store's thread beside it.
+
+mod batch;
+mod cell;
+mod clock;
+mod events;
+mod shutdown;
+
+pub use cell::{HubCell, Parts};
+pub use clock::Clock;
+pub use events::EventRing;
+
+use crate::{
+    admin, est, links,
+    pki::{ca::HubCa, files, maker::Maker, verify},
+    settings::Settings,
+    store::{Committer, Disk, DiskSettings, Durability, Seal},
+};
+use anyhow::Context;
+use hub_core::{Hub, OwnIdentity, Table, Uplink};
+use mqtt_endpoint::{Endpoint, Handle, tls};
+use protocol::id::Label;
+use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::LocalSet};
+
+/// How often the hub is told the time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// When it cannot start, or cannot make its last state durable.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, daemon(settings, Durability::Full))
+}
+
+/// The daemon as a task, for benches that leave durability out.
+///
+/// # Errors
+/// As [`run`].
+pub async fn daemon(settings: Settings, durability: Durability) -> anyhow::Result<()> {
+    let clock = Clock::start();
+    let ca = HubCa::open(&settings.data_dir.join("pki"), clock.now().wall)?;
+    let disk = open_store(&settings, durability)?;
+    let stored = disk.load()?;
+    let old = stored
+        .iter()
+        .filter(|(table, ..)| table == EventRing::table())
+        .map(|(_, _, value)| value.clone());
+    let events = EventRing::restore(old);
+    let hub = restore(&settings, &ca, stored, &clock)?;
+    let makers: Vec<_> = settings
+        .makers
+        .iter()
+        .map(|m| Maker::read(m.name.clone(), &m.roots))
+        .collect::<Result<_, _>>()?;
+    let (committer, completions) = Committer::start(disk)?;
+    let handle = Handle::new(settings.mqtt.clone());
+    let parts =
+        Parts { hub, events, ca, makers, committer, handle: handle.clone(), clock, settings };
+    let cell = HubCell::new(parts);
+    let settings = cell.settings().clone();
+    let mqtt = TcpListener::bind(settings.mqtt_listen).await.context(settings.mqtt_listen)?;
+    let est = TcpListener::bind(settings.est_listen).await.context(settings.est_listen)?;
+    cell.listens(mqtt.local_addr()?, est.local_addr()?);
+    let socket = admin::bind(&settings.socket)?;
+    serve(&cell, handle, mqtt, est)?;
+    let api = admin::serve(socket, cell.clone());
+    tokio::task::spawn_local(api);
+    match &settings.cloud {
+        Some(cloud) => drop(tokio::task::spawn_local(links::cloud::run(
+            cell.clone(),
+            links::cloud::Link::new(cloud)?,
+        ))),
+        None => drop(cell.apply(hub_core::Input::Uplink(Uplink::NotConfigured))),
+    }
+    tracing::info!(mqtt = %cell.mqtt_address(), est = %cell.est_address(), socket = %settings.socket.display(), "ready");
+    shutdown::ready();
+    let result = cell.clone().work(completions, TICK, shutdown::asked()?).await;
+    // Nobody may find a socket that nobody serves.
+    let _ = std::fs::remove_file(&settings.socket);
+    result
+}
+
+fn open_store(settings: &Settings, durability: Durability) -> anyhow::Result<Disk> {
+    let key = store_key(&settings.data_dir)?;
+    let path = settings.data_dir.join("store");
+    let settings = DiskSettings { path, low_water: settings.low_water, durability };
+    Ok(Disk::open(settings, Seal::new(&key))?)
+}
+
+/// The store's key, made at the first start beside the CA's.
+///
+/// # Errors
+/// When the file is exposed, unreadable or of the wrong length.
+pub fn store_key(data_dir: &Path) -> anyhow::Result<[u8; 32]> {
+    let path = data_dir.join("pki/store.key");
+    let make = || {
+        let mut key = [0; 32];
+        aws_lc_rs::rand::fill(&mut key).map_err(|_| crate::pki::PkiError::Randomness)?;
+        Ok(key.to_vec())
+    };
+    let key = zeroize::Zeroizing::new(files::secret_or(&path, make)?);
+    key.as_slice()
+        .try_into()
+        .with_context(|| format!("{} does not hold a key of 32 bytes", path.display()))
+}
+
+type Stored = Vec<(String, Vec<u8>, Vec<u8>)>;
+
+fn restore(settings: &Settings, ca: &HubCa, stored: Stored, clock: &Clock) -> anyhow::Result<Hub> {
+    let software = Label::new(env!("CARGO_PKG_VERSION"))?;
+    let own = OwnIdentity { id: ca.hub_id(), software, fingerprint: ca.fingerprint() };
+    let known = |name: &str| Table::ALL.iter().copied().find(|table| table.name() == name);
+    let stored =
+        stored.into_iter().filter_map(|(table, key, value)| Some((known(&table)?, key, value)));
+    Ok(Hub::restore(settings.hub.clone(), own, stored, clock.now())?)
+}
+
+fn serve(
+    cell: &Rc<HubCell>,
+    handle: Handle,
+    mqtt: TcpListener,
+    est: TcpListener,
+) -> anyhow::Result<()> {
+    let settings = cell.settings();
+    let ca = cell.ca().certificate().clone();
+    let now = cell.now().wall;
+    let identity = cell.ca().server(&settings.names, now)?;
+    let verifier = verify::components(&ca, cell.revoked())?;
+    let mqtt_tls = tls::server_config(identity.chain, identity.key, verifier)?;
+    let identity = cell.ca().server(&settings.names, now)?;
+    let grace = settings.hub.grace;
+    let verifier = verify::enrolment(&ca, cell.makers().to_vec(), grace, cell.revoked())?;
+    let mut est_tls = tls::server_config(identity.chain, identity.key, verifier)?;
+    est_tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let gate = Rc::new(links::components::ComponentGate::new(cell.clone()));
+    let endpoint = Endpoint::new(handle, gate, Arc::new(mqtt_tls));
+    tokio::task::spawn_local(async move { endpoint.serve(mqtt).await });
+    let desk = Rc::new(links::enrolment::Desk::new(cell.clone()));
+    tokio::task::spawn_local(est::serve(est, Arc::new(est_tls), desk, settings.est.clone()));
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Every key with its default and meaning: parsing, `settings check --show` and the sample file come
+//! from this list.
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Dotted name.
+    pub name: &'static str,
+    /// Default, as text.
+    pub default: &'static str,
+    /// What it means, with its unit.
+    pub help: &'static str,
+}
+
+const fn key(name: &'static str, default: &'static str, help: &'static str) -> Key {
+    Key { name, default, help }
+}
+
+/// Every key there is, but for the `[[makers]]` list.
+pub const KEYS: &[Key] = &[
+    key("data_dir", "", "folder of keys and state; empty: $STATE_DIRECTORY, else ./hub-data"),
+    key(
+        "names",
+        "localhost,127.0.0.1",
+        "DNS names and addresses components reach the hub under, with commas",
+    ),
+    key("mqtt.listen", "0.0.0.0:8883", "address and port for components"),
+    key("mqtt.connections", "12000", "connections in total"),
+    key("mqtt.per_address", "64", "connections from one address"),
+    key("mqtt.unauthenticated", "256", "connections that have not sent CONNECT yet"),
+    key("mqtt.max_packet", "131072", "largest packet in bytes"),
+    key(
+        "mqtt.messages_per_second",
+        "200",
+        "messages per second of one component, with a burst of two seconds",
+    ),
+    key("mqtt.bytes_per_second", "1048576", "bytes per second of one component, likewise"),
+    key("est.listen", "0.0.0.0:8884", "address and port for enrolment"),
+    key("est.connections", "256", "connections in total"),
+    key("est.per_address", "16", "connections from one address"),
+    key("admin.socket", "", "path of the local socket; empty: admin.sock in the data folder"),
+    key("enrolment.certificate_life", "30d", "life of a component's certificate"),
+    key(
+        "enrolment.grace",
+        "90d",
+        "how long after its expiry a certificate may still ask for a new one",
+    ),
+    key(
+        "enrolment.overlap",
+        "1h",
+        "how long a former certificate stays in force beside an unused new one",
+    ),
+    key("enrolment.retry_after", "5s", "what a waiting component is told to wait"),
+    key("enrolment.max_components", "12000", "components known at most"),
+    key("enrolment.max_pending", "1024", "requests that may wait for approval"),
+    key(
+        "presence.missed_intervals",
+        "3",
+        "intervals without a sign of life that make a component stale",
+    ),
+    key("store.low_water", "16777216", "bytes that must stay free on the disk"),
+    key("cloud.address", "", "host and port of the maker's cloud; empty: no cloud"),
+    key("cloud.server_name", "", "name in the cloud's certificate"),
+    key("cloud.roots", "", "PEM file with the cloud's root certificates"),
+    key("cloud.certificate", "", "PEM file with the hub's certificate for the cloud"),
+    key("cloud.key", "", "PEM file with its key, readable by the daemon only"),
+    key("log.format", "text", "text, json or journal"),
+    key("log.level", "info", "error, warn, info, debug or trace"),
+];
+
+/// The key of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The key whose name is most like this one.
+#[must_use]
+pub fn nearest(name: &str) -> &'static str {
+    let distance = |key: &&Key| strsim::levenshtein(key.name, name);
+    KEYS.iter().min_by_key(distance).map_or("data_dir", |key| key.name)
+}

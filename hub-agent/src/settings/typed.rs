@@ -1,0 +1,220 @@
+//! Typed settings: a value that exists can be used.
+
+use super::{Raw, SettingsError, keys};
+use crate::est::EstLimits;
+use hub_core::HubSettings;
+use mqtt_endpoint::Limits;
+use protocol::id::Label;
+use serde::Deserialize;
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+/// Everything the daemon needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Folder of keys and state.
+    pub data_dir: PathBuf,
+    /// Names and addresses in the hub's certificate.
+    pub names: Vec<String>,
+    /// Where components connect.
+    pub mqtt_listen: SocketAddr,
+    /// Bounds there.
+    pub mqtt: Limits,
+    /// Where components enrol.
+    pub est_listen: SocketAddr,
+    /// Bounds there.
+    pub est: EstLimits,
+    /// The local socket.
+    pub socket: PathBuf,
+    /// Bounds and times of the decisions.
+    pub hub: HubSettings,
+    /// Life of a component's certificate.
+    pub certificate_life: Duration,
+    /// Bytes that must stay free.
+    pub low_water: u64,
+    /// Trusted makers.
+    pub makers: Vec<MakerSettings>,
+    /// The maker's cloud.
+    pub cloud: Option<CloudSettings>,
+    /// How to log.
+    pub log_format: LogFormat,
+    /// How much to log.
+    pub log_level: String,
+}
+
+/// A trusted maker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MakerSettings {
+    /// Its name.
+    pub name: Label,
+    /// PEM file with its roots.
+    pub roots: PathBuf,
+}
+
+/// The maker's cloud.
+#[derive(Clone, Debug)]
+pub struct CloudSettings {
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Name in its certificate.
+    pub server_name: String,
+    /// PEM file with its roots.
+    pub roots: PathBuf,
+    /// PEM file with the hub's certificate.
+    pub certificate: PathBuf,
+    /// PEM file with its key.
+    pub key: PathBuf,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people, on standard error.
+    Text,
+    /// One JSON object a line, on standard error.
+    Json,
+    /// To systemd's journal.
+    Journal,
+}
+
+impl Settings {
+    pub(super) fn typed(raw: &Raw) -> Result<Self, SettingsError> {
+        let read = Reader(raw);
+        let data_dir = match read.text("data_dir") {
+            "" => {
+                std::env::var_os("STATE_DIRECTORY").map_or_else(|| "hub-data".into(), PathBuf::from)
+            }
+            given => given.into(),
+        };
+        let socket = match read.text("admin.socket") {
+            "" => data_dir.join("admin.sock"),
+            given => given.into(),
+        };
+        Ok(Self {
+            names: read.text("names").split(',').map(|name| name.trim().to_owned()).collect(),
+            mqtt_listen: read.parsed("mqtt.listen", "an address and port such as 0.0.0.0:8883")?,
+            mqtt: read.mqtt()?,
+            est_listen: read.parsed("est.listen", "an address and port such as 0.0.0.0:8884")?,
+            est: EstLimits {
+                connections: read.count("est.connections")?,
+                per_address: read.count("est.per_address")?,
+                ..EstLimits::default()
+            },
+            hub: read.hub()?,
+            certificate_life: read.duration("enrolment.certificate_life")?,
+            low_water: read.count("store.low_water")?,
+            makers: raw.makers.clone(),
+            cloud: read.cloud()?,
+            log_format: read.log_format()?,
+            log_level: read.text("log.level").to_owned(),
+            data_dir,
+            socket,
+        })
+    }
+}
+
+struct Reader<'a>(&'a Raw);
+
+impl Reader<'_> {
+    fn text(&self, name: &'static str) -> &str {
+        keys::find(name).map_or("", |key| self.0.value(key).0)
+    }
+
+    fn wrong(&self, name: &'static str, rule: &'static str) -> SettingsError {
+        let source = keys::find(name).map(|key| self.0.value(key).1.to_string());
+        SettingsError::Value {
+            source_name: source.unwrap_or_default(),
+            key: name,
+            rule,
+            value: self.text(name).to_owned(),
+        }
+    }
+
+    fn parsed<T: FromStr>(
+        &self,
+        name: &'static str,
+        rule: &'static str,
+    ) -> Result<T, SettingsError> {
+        self.text(name).parse().map_err(|_| self.wrong(name, rule))
+    }
+
+    fn count<T: FromStr + PartialOrd + From<u8>>(
+        &self,
+        name: &'static str,
+    ) -> Result<T, SettingsError> {
+        let rule = "a whole number of at least 1";
+        let number: T = self.parsed(name, rule)?;
+        if number < T::from(1) { Err(self.wrong(name, rule)) } else { Ok(number) }
+    }
+
+    fn duration(&self, name: &'static str) -> Result<Duration, SettingsError> {
+        let rule = "a number with a unit: s, m, h or d";
+        let text = self.text(name);
+        let (number, unit) = text.split_at(text.len().saturating_sub(1));
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 24 * 3600,
+            _ => return Err(self.wrong(name, rule)),
+        };
+        let number: u32 = number.parse().map_err(|_| self.wrong(name, rule))?;
+        Ok(Duration::from_secs(u64::from(number) * seconds))
+    }
+
+    fn mqtt(&self) -> Result<Limits, SettingsError> {
+        Ok(Limits {
+            connections: self.count("mqtt.connections")?,
+            per_address: self.count("mqtt.per_address")?,
+            unauthenticated: self.count("mqtt.unauthenticated")?,
+            max_packet: self.count("mqtt.max_packet")?,
+            messages_per_second: self.count("mqtt.messages_per_second")?,
+            bytes_per_second: self.count("mqtt.bytes_per_second")?,
+            ..Limits::default()
+        })
+    }
+
+    fn hub(&self) -> Result<HubSettings, SettingsError> {
+        Ok(HubSettings {
+            max_components: self.count("enrolment.max_components")?,
+            max_pending: self.count("enrolment.max_pending")?,
+            missed_intervals: self.count("presence.missed_intervals")?,
+            grace: self.duration("enrolment.grace")?,
+            overlap: self.duration("enrolment.overlap")?,
+            retry_after: self.duration("enrolment.retry_after")?,
+        })
+    }
+
+    fn cloud(&self) -> Result<Option<CloudSettings>, SettingsError> {
+        let address = self.text("cloud.address");
+        if address.is_empty() {
+            return Ok(None);
+        }
+        let rule = "host:port";
+        let (host, port) =
+            address.rsplit_once(':').ok_or_else(|| self.wrong("cloud.address", rule))?;
+        let needed = |missing: &'static str| match self.text(missing) {
+            "" => Err(SettingsError::Incomplete { missing }),
+            text => Ok(text.to_owned()),
+        };
+        Ok(Some(CloudSettings {
+            host: host.to_owned(),
+            port: port.parse().map_err(|_| self.wrong("cloud.address", rule))?,
+            server_name: needed("cloud.server_name")?,
+            roots: needed("cloud.roots")?.into(),
+            certificate: needed("cloud.certificate")?.into(),
+            key: needed("cloud.key")?.into(),
+        }))
+    }
+
+    fn log_format(&self) -> Result<LogFormat, SettingsError> {
+        match self.text("log.format") {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            "journal" => Ok(LogFormat::Journal),
+            _ => Err(self.wrong("log.format", "text, json or journal")),
+        }
+    }
+}
