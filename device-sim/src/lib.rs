@@ -1,1 +1,25 @@
-//! device-sim
+//! Simulated components: what makers test their hubs with.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`device`] | one component's decisions, sans-IO: the same code in simulation and on the wire |
+//! | [`profile`] | the kinds there are, and the ground truth of each device |
+//! | [`flash`] | what survives a power cut |
+//! | [`identity`] | keys, makers' certificates, signing requests |
+//! | [`est`] | enrolment over HTTPS |
+//! | [`link`] | a device on the wire, with rumqttc |
+//! | [`hostile`] | what attackers try, and how it ended |
+//! | [`fleet`] | many devices in one process |
+
+pub mod cli;
+pub mod device;
+pub mod est;
+pub mod flash;
+pub mod fleet;
+pub mod hostile;
+pub mod identity;
+pub mod link;
+pub mod profile;
+pub mod wire;
+
+pub use cli::main_with_args;

@@ -1,1 +1,11 @@
-//! tests
+//! What the end-to-end tests and the demo share.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`roles`] | one executable that can be hub, fleet or cloud |
+//! | [`harness`] | hub, fleet and cloud as real processes |
+//! | [`demo`] | the demo: claims, each checked before it is printed |
+
+pub mod demo;
+pub mod harness;
+pub mod roles;

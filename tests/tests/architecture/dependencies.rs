@@ -50,7 +50,8 @@ fn graph() -> Graph {
         graph.packages.insert(text(&package["id"]), Package { name, license, ours });
     }
     for node in list(&metadata["resolve"]["nodes"]) {
-        let shipped = |dep: &&Value| list(&dep["dep_kinds"]).iter().any(|k| text(&k["kind"]) != "dev");
+        let shipped =
+            |dep: &&Value| list(&dep["dep_kinds"]).iter().any(|k| text(&k["kind"]) != "dev");
         let to = list(&node["deps"]).iter().filter(shipped).map(|dep| text(&dep["pkg"])).collect();
         graph.edges.insert(text(&node["id"]), to);
     }
@@ -156,7 +157,14 @@ fn every_licence_is_allowed() {
 fn is_permissive(word: &str) -> bool {
     matches!(
         word,
-        "MIT" | "Apache-2.0" | "ISC" | "BSD-2-Clause" | "BSD-3-Clause" | "Zlib" | "CC0-1.0" | "Unlicense"
+        "MIT"
+            | "Apache-2.0"
+            | "ISC"
+            | "BSD-2-Clause"
+            | "BSD-3-Clause"
+            | "Zlib"
+            | "CC0-1.0"
+            | "Unlicense"
             | "Unicode-3.0"
     )
 }

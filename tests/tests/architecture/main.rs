@@ -1,7 +1,11 @@
 //! Rules of the house that no compiler checks: who may import whom, where a library may be used,
 //! that every dependency is justified and that every criterion has its tests.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test stops at the first surprise and prints its counts")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise and prints its counts"
+)]
 
 mod dependencies;
 mod sources;

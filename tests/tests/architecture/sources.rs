@@ -38,7 +38,8 @@ fn decisions_read_no_clock_and_no_randomness() {
 
 #[test]
 fn no_test_is_ignored_and_nothing_is_left_to_do() {
-    let marks = [concat!("#[", "ignore"), concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!(")];
+    let marks =
+        [concat!("#[", "ignore"), concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!(")];
     for path in files(&root(), ".rs") {
         let text = read(&path);
         for mark in marks {

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 
 /// Criteria whose tests must exist, with whether each also needs a negative test.
 const CRITERIA: &[&str] = &[
-    "T3.AI.1", "T3.AI.2", "T3.AI.3", "T3.LA.1a", "T3.LA.1c", "T1.AI.1", "T1.AI.2", "T1.LA.2", "T1.LA.4",
-    "T1.LA.5a", "T1.LA.5b", "T1.DP.1", "T1.DP.2",
+    "T3.AI.1", "T3.AI.2", "T3.AI.3", "T3.LA.1a", "T3.LA.1c", "T1.AI.1", "T1.AI.2", "T1.LA.2",
+    "T1.LA.4", "T1.LA.5a", "T1.LA.5b", "T1.DP.1", "T1.DP.2",
 ];
 
 /// How often each `Criterion: <id> (<side>)` stands in the tree.
 fn tags() -> BTreeMap<(String, String), usize> {
     let mut tags = BTreeMap::new();
-    for path in files(&root(), ".rs").into_iter().chain(files(&root(), ".sh")).chain(files(&root(), ".py")) {
+    for path in
+        files(&root(), ".rs").into_iter().chain(files(&root(), ".sh")).chain(files(&root(), ".py"))
+    {
         for line in read(&path).lines() {
             let Some((_, tag)) = line.split_once("Criterion: ") else { continue };
             let Some((id, rest)) = tag.split_once(" (") else { continue };

@@ -1,0 +1,85 @@
+//! The command line of the simulated cloud.
+
+use crate::{gate::HubGate, identity};
+use clap::{Parser, Subcommand};
+use mqtt_endpoint::{Endpoint, Handle, Limits};
+use std::{ffi::OsString, io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, rc::Rc};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    task::LocalSet,
+};
+
+#[derive(Parser)]
+#[command(name = "cloud-stub", version, about = "The maker's cloud, simulated")]
+struct Cli {
+    #[command(subcommand)]
+    command: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Make the cloud's keys and certificates, and those of one hub
+    Init {
+        /// Folder for them
+        folder: PathBuf,
+    },
+    /// Serve hubs; what happens is printed as one JSON object a line, the address first
+    Run {
+        /// Folder that `init` made
+        folder: PathBuf,
+        /// Address and port
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+    },
+}
+
+/// Runs one command line, the program's name first.
+pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not failures.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = match cli.command {
+        What::Init { folder } => identity::create(&folder),
+        What::Run { folder, listen } => run(&folder, listen),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "cloud-stub: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(folder: &std::path::Path, listen: SocketAddr) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let (tls, id) = identity::server(folder)?;
+        let listener = TcpListener::bind(listen).await?;
+        tell(&serde_json::json!({ "listens": listener.local_addr()?, "id": id }));
+        let handle = Handle::new(Limits::default());
+        let gate = Rc::new(HubGate::new(handle.clone(), id, Box::new(|event| tell(&event))));
+        let endpoint = Endpoint::new(handle.clone(), gate, tls);
+        tokio::task::spawn_local(async move { endpoint.serve(listener).await });
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        handle.drain().await;
+        Ok(())
+    })
+}
+
+/// One line for whoever watches; a watcher that went away ends nothing badly.
+fn tell(event: &serde_json::Value) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{event}").and_then(|()| out.flush());
+}

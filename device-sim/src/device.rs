@@ -1,0 +1,486 @@
+//! One component's decisions, without I/O: time and randomness are arguments, so the same seed gives
+//! the same life, in simulation and on the wire.
+
+use crate::{
+    flash::{Credentials, Flash},
+    profile::Profile,
+};
+use protocol::{
+    cbor,
+    id::{BootId, ComponentId},
+    message::{Bye, ByeReason, Heartbeat, Interval, TrustNotice, TrustState, V1},
+    topic::{Down, Route, Up},
+};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
+
+/// First and longest wait before the next try, in milliseconds.
+const BACKOFF: (u64, u64) = (1_000, 60_000);
+
+/// The time as the device has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Milliseconds since the device started.
+    pub mono: u64,
+    /// Seconds since 1970.
+    pub unix: u64,
+}
+
+/// What happens to a device.
+#[derive(Debug)]
+pub enum Input {
+    /// Power.
+    Start,
+    /// A first or new certificate.
+    Enrolled(Credentials),
+    /// The hub wants it to wait, in seconds.
+    EnrolLater(u64),
+    /// Enrolment or renewal failed; it is tried again.
+    EnrolFailed,
+    /// The session is there.
+    Connected,
+    /// The session is gone.
+    Disconnected,
+    /// A message was acknowledged, or refused.
+    Answered(Token, bool),
+    /// A message on a topic it subscribed to.
+    Received(Vec<u8>),
+    /// Its deadline has come.
+    Timer,
+}
+
+/// Which message an acknowledgement means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Token {
+    /// The announcement with this number.
+    Announcement(u64),
+    /// The value with this number, of the stream with this index.
+    Stream(usize, u64),
+    /// Nothing that matters.
+    Other,
+}
+
+/// What a device wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Ask for a first certificate.
+    Enrol,
+    /// Ask for a new one.
+    Reenrol,
+    /// Connect.
+    Connect,
+    /// Subscribe to its trust topic.
+    Subscribe(String),
+    /// Publish.
+    Publish {
+        /// For the acknowledgement.
+        token: Token,
+        /// Where.
+        topic: String,
+        /// What.
+        payload: Vec<u8>,
+        /// Quality of service.
+        qos: u8,
+    },
+    /// Keep the flash: it changed.
+    Save,
+}
+
+/// How often a device says what.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Seconds between heartbeats.
+    pub interval: Interval,
+    /// Milliseconds between two values of a stream; 0 for none.
+    pub stream: u64,
+}
+
+enum Stage {
+    Off,
+    Enrolling { retry_at: u64 },
+    Offline { retry_at: u64 },
+    Connecting,
+    Online,
+}
+
+/// One device.
+pub struct Device {
+    profile: &'static Profile,
+    flash: Flash,
+    pace: Pace,
+    random: ChaCha8Rng,
+    boot: BootId,
+    stage: Stage,
+    failures: u32,
+    renewing: bool,
+    announced: bool,
+    heartbeats: u64,
+    values: u64,
+    next_heartbeat: u64,
+    next_value: u64,
+    trust: Option<TrustNotice>,
+}
+
+impl Device {
+    /// A device with this memory, switched off.
+    #[must_use]
+    pub fn new(profile: &'static Profile, flash: Flash, pace: Pace, seed: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut boot = [0; 8];
+        random.fill_bytes(&mut boot);
+        Self {
+            profile,
+            flash,
+            pace,
+            random,
+            boot: BootId(boot),
+            stage: Stage::Off,
+            failures: 0,
+            renewing: false,
+            announced: false,
+            heartbeats: 0,
+            values: 0,
+            next_heartbeat: 0,
+            next_value: 0,
+            trust: None,
+        }
+    }
+
+    /// What survives.
+    #[must_use]
+    pub fn flash(&self) -> &Flash {
+        &self.flash
+    }
+
+    /// Its profile.
+    #[must_use]
+    pub fn profile(&self) -> &'static Profile {
+        self.profile
+    }
+
+    /// Its logical id, once it has one.
+    #[must_use]
+    pub fn id(&self) -> Option<ComponentId> {
+        self.flash.credentials.as_ref().map(|credentials| credentials.id)
+    }
+
+    /// How the hub said it regards it.
+    #[must_use]
+    pub fn trust(&self) -> Option<TrustState> {
+        self.trust.as_ref().map(|notice| notice.state)
+    }
+
+    /// Whether its announcement of this life was acknowledged.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        self.announced
+    }
+
+    /// Takes an input.
+    pub fn handle(&mut self, input: Input, now: Now) -> Vec<Output> {
+        match input {
+            Input::Start => self.start(),
+            Input::Enrolled(credentials) => self.enrolled(credentials),
+            Input::EnrolLater(seconds) => {
+                self.stage = Stage::Enrolling { retry_at: now.mono + seconds * 1000 };
+                Vec::new()
+            }
+            Input::EnrolFailed => self.enrol_failed(now),
+            Input::Connected => self.connected(now),
+            Input::Disconnected => {
+                let retry_at = now.mono + self.backoff();
+                self.stage = Stage::Offline { retry_at };
+                Vec::new()
+            }
+            Input::Answered(Token::Announcement(seq), true) if seq == self.flash.seq => {
+                self.announced = true;
+                self.failures = 0;
+                Vec::new()
+            }
+            Input::Answered(..) => Vec::new(),
+            Input::Received(payload) => {
+                self.trust = cbor::decode(&payload, payload.len()).ok().or(self.trust.take());
+                Vec::new()
+            }
+            Input::Timer => self.timer(now),
+        }
+    }
+
+    /// When the device wants its timer, in milliseconds since its start.
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        match self.stage {
+            Stage::Off | Stage::Connecting => None,
+            Stage::Enrolling { retry_at } | Stage::Offline { retry_at } => Some(retry_at),
+            Stage::Online if self.pace.stream > 0 => Some(self.next_heartbeat.min(self.next_value)),
+            Stage::Online => Some(self.next_heartbeat),
+        }
+    }
+
+    /// Its announcement of this life.
+    #[must_use]
+    pub fn announcement(&self) -> Vec<u8> {
+        let Flash { serial, seq, config, .. } = &self.flash;
+        cbor::encode(&self.profile.announcement(
+            serial,
+            *seq,
+            self.boot,
+            self.pace.interval,
+            *config,
+        ))
+    }
+
+    /// Its configuration changed: it will say so.
+    pub fn reconfigure(&mut self, now: Now) -> Vec<Output> {
+        self.flash.config += 1;
+        self.flash.seq += 1;
+        self.announced = false;
+        let mut outputs = vec![Output::Save];
+        if matches!(self.stage, Stage::Online) {
+            outputs.extend(self.announce());
+        }
+        self.next_heartbeat = now.mono + self.interval();
+        outputs
+    }
+
+    /// A goodbye with this reason.
+    pub fn bye(&mut self, reason: ByeReason) -> Vec<Output> {
+        self.flash.seq += 1;
+        let bye = Bye { version: V1, seq: self.flash.seq, reason };
+        let publish = self.publish(Token::Other, Up::Bye, cbor::encode(&bye), 1);
+        [Output::Save].into_iter().chain(publish).collect()
+    }
+
+    /// Each life has its own announcement, so its number is taken before anything is said.
+    fn start(&mut self) -> Vec<Output> {
+        self.flash.seq += 1;
+        self.announced = false;
+        let next = match self.flash.credentials {
+            Some(_) => Output::Connect,
+            None => Output::Enrol,
+        };
+        self.stage = match next {
+            Output::Connect => Stage::Connecting,
+            _ => Stage::Enrolling { retry_at: u64::MAX },
+        };
+        vec![Output::Save, next]
+    }
+
+    fn enrolled(&mut self, credentials: Credentials) -> Vec<Output> {
+        self.flash.credentials = Some(credentials);
+        self.failures = 0;
+        if std::mem::take(&mut self.renewing) {
+            // The session goes on; the next connection uses the new certificate.
+            return vec![Output::Save];
+        }
+        self.stage = Stage::Connecting;
+        vec![Output::Save, Output::Connect]
+    }
+
+    fn enrol_failed(&mut self, now: Now) -> Vec<Output> {
+        let wait = self.backoff();
+        if std::mem::take(&mut self.renewing) {
+            return Vec::new();
+        }
+        self.stage = Stage::Enrolling { retry_at: now.mono + wait };
+        Vec::new()
+    }
+
+    fn connected(&mut self, now: Now) -> Vec<Output> {
+        self.stage = Stage::Online;
+        self.next_heartbeat = now.mono + self.interval();
+        self.next_value = now.mono + self.pace.stream;
+        let trust = self.id().map(|id| Output::Subscribe(Route::Down(id, Down::Trust).to_string()));
+        trust.into_iter().chain(self.announce()).collect()
+    }
+
+    fn announce(&self) -> Option<Output> {
+        self.publish(Token::Announcement(self.flash.seq), Up::Announce, self.announcement(), 1)
+    }
+
+    fn timer(&mut self, now: Now) -> Vec<Output> {
+        match self.stage {
+            Stage::Enrolling { retry_at } if now.mono >= retry_at => {
+                self.stage = Stage::Enrolling { retry_at: u64::MAX };
+                vec![Output::Enrol]
+            }
+            Stage::Offline { retry_at } if now.mono >= retry_at => {
+                self.stage = Stage::Connecting;
+                vec![Output::Connect]
+            }
+            Stage::Online => self.speak(now),
+            Stage::Enrolling { .. } | Stage::Offline { .. } | Stage::Off | Stage::Connecting => {
+                Vec::new()
+            }
+        }
+    }
+
+    fn speak(&mut self, now: Now) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        if now.mono >= self.next_heartbeat {
+            self.next_heartbeat = now.mono + self.interval();
+            self.heartbeats += 1;
+            let uptime = now.mono / 1000;
+            let beat = Heartbeat { version: V1, boot: self.boot, seq: self.heartbeats, uptime };
+            outputs.extend(self.publish(Token::Other, Up::Heartbeat, cbor::encode(&beat), 0));
+            outputs.extend(self.renewal(now));
+        }
+        if self.pace.stream > 0 && now.mono >= self.next_value {
+            self.next_value = now.mono + self.pace.stream;
+            if self.announced && self.trust() == Some(TrustState::Active) {
+                outputs.extend(self.value());
+            }
+        }
+        outputs
+    }
+
+    fn value(&mut self) -> Option<Output> {
+        self.values += 1;
+        let index = usize::try_from(self.values).unwrap_or(0) % self.profile.streams.len();
+        let (name, kind) = self.profile.streams[index];
+        let payload = kind.sample(&mut self.random, self.values);
+        let name = protocol::id::Slug::new(name).ok()?;
+        self.publish(Token::Stream(index, self.values), Up::Stream(name), payload, 1)
+    }
+
+    fn renewal(&mut self, now: Now) -> Option<Output> {
+        let due = self.flash.credentials.as_ref().is_some_and(|own| now.unix >= own.renew_at());
+        (due && !std::mem::replace(&mut self.renewing, true)).then_some(Output::Reenrol)
+    }
+
+    fn publish(&self, token: Token, up: Up, payload: Vec<u8>, qos: u8) -> Option<Output> {
+        let topic = Route::Up(self.id()?, up).to_string();
+        Some(Output::Publish { token, topic, payload, qos })
+    }
+
+    fn interval(&self) -> u64 {
+        u64::from(self.pace.interval.get()) * 1000
+    }
+
+    /// Exponential, with full jitter.
+    fn backoff(&mut self) -> u64 {
+        let ceiling = (BACKOFF.0 << self.failures.min(6)).min(BACKOFF.1);
+        self.failures += 1;
+        1 + u64::from(self.random.next_u32()) % ceiling
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flash() -> Flash {
+        let profile = Profile::of(0);
+        Flash {
+            serial: profile.serial(1, 0),
+            kind: profile.kind.into(),
+            seq: 0,
+            config: 1,
+            credentials: None,
+        }
+    }
+
+    fn device(flash: Flash, seed: u64) -> Device {
+        let pace = Pace { interval: Interval::new(30).unwrap(), stream: 1000 };
+        Device::new(Profile::of(0), flash, pace, seed)
+    }
+
+    fn credentials() -> Credentials {
+        let id = ComponentId::from_key_digest(&protocol::id::Digest([3; 32]));
+        Credentials { id, certificate: vec![], key: vec![], ca: vec![], validity: (1000, 4000) }
+    }
+
+    fn at(mono: u64) -> Now {
+        Now { mono, unix: 1000 + mono / 1000 }
+    }
+
+    fn online(seed: u64) -> Device {
+        let mut device = device(flash(), seed);
+        device.handle(Input::Start, at(0));
+        device.handle(Input::Enrolled(credentials()), at(1));
+        device.handle(Input::Connected, at(2));
+        device
+    }
+
+    #[test]
+    fn a_lost_acknowledgement_leads_to_the_same_announcement_with_the_same_number() {
+        let mut device = online(1);
+        let before = device.announcement();
+        device.handle(Input::Disconnected, at(10));
+        let deadline = device.deadline().unwrap();
+        assert_eq!(device.handle(Input::Timer, at(deadline)), [Output::Connect]);
+        let outputs = device.handle(Input::Connected, at(deadline + 1));
+        assert!(
+            outputs
+                .iter()
+                .any(|o| matches!(o, Output::Publish { payload, .. } if *payload == before))
+        );
+    }
+
+    #[test]
+    fn numbers_never_go_back_over_restarts() {
+        let mut memory = flash();
+        for life in 1..20 {
+            let mut device = device(memory, life);
+            device.handle(Input::Start, at(0));
+            assert_eq!(device.flash().seq, life);
+            memory = device.flash().clone();
+        }
+    }
+
+    #[test]
+    fn renews_once_at_two_thirds_of_the_life() {
+        let mut device = online(1);
+        let mut asked = Vec::new();
+        for _ in 0..200 {
+            let deadline = device.deadline().unwrap();
+            let outputs = device.handle(Input::Timer, at(deadline));
+            if outputs.contains(&Output::Reenrol) {
+                asked.push(at(deadline).unix);
+            }
+        }
+        assert_eq!(asked, Vec::<u64>::new(), "values come each second, so this is early");
+        while at(device.deadline().unwrap()).unix < 3100 {
+            let deadline = device.deadline().unwrap();
+            if device.handle(Input::Timer, at(deadline)).contains(&Output::Reenrol) {
+                asked.push(at(deadline).unix);
+            }
+        }
+        assert_eq!(asked.len(), 1);
+        assert!((3000..3031).contains(&asked[0]), "{asked:?}");
+    }
+
+    #[test]
+    fn waits_grow_and_stay_bounded() {
+        let mut device = online(1);
+        for _ in 0..50 {
+            device.handle(Input::Disconnected, at(0));
+            assert!(device.deadline().unwrap() <= BACKOFF.1);
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_life() {
+        let life = |seed| {
+            let mut device = online(seed);
+            device.trust = Some(TrustNotice {
+                version: V1,
+                state: TrustState::Active,
+                since: protocol::time::Timestamp(0),
+                reason: protocol::id::Note::new("x").unwrap(),
+                renew_at: None,
+            });
+            device.handle(Input::Answered(Token::Announcement(1), true), at(3));
+            let step = |device: &mut Device| {
+                let deadline = device.deadline().unwrap();
+                device.handle(Input::Timer, at(deadline))
+            };
+            (0..100).flat_map(|_| step(&mut device)).collect::<Vec<_>>()
+        };
+        assert_eq!(life(7), life(7));
+        assert_ne!(life(7), life(8));
+        assert!(life(7).len() >= 100);
+    }
+}

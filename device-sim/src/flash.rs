@@ -1,0 +1,72 @@
+//! What survives a power cut: identity, counters, credentials.
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use std::{fs, path::Path};
+
+/// The persistent memory of one device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Flash {
+    /// Serial number.
+    pub serial: String,
+    /// Kind, which names the profile.
+    pub kind: String,
+    /// Number of the newest announcement.
+    pub seq: u64,
+    /// Revision of its configuration.
+    pub config: u32,
+    /// Its LDevID, once it has one.
+    pub credentials: Option<Credentials>,
+}
+
+/// A certificate of the hub, with what belongs to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Logical id.
+    pub id: protocol::id::ComponentId,
+    /// Certificate, DER.
+    pub certificate: Vec<u8>,
+    /// Private key, PKCS#8 DER.
+    pub key: Vec<u8>,
+    /// The hub's CA, DER.
+    pub ca: Vec<u8>,
+    /// Begin and end of validity, seconds since 1970.
+    pub validity: (u64, u64),
+}
+
+impl Credentials {
+    /// When to renew: after two thirds of the life, in seconds since 1970.
+    #[must_use]
+    pub fn renew_at(&self) -> u64 {
+        let (from, to) = self.validity;
+        from + to.saturating_sub(from) * 2 / 3
+    }
+}
+
+impl Flash {
+    /// Reads a device's memory, if it has one.
+    ///
+    /// # Errors
+    /// When the file is there but not readable as one.
+    pub fn read(folder: &Path, serial: &str) -> anyhow::Result<Option<Self>> {
+        let path = folder.join(format!("{serial}.json"));
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(
+                serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?,
+            )),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| path.display().to_string()),
+        }
+    }
+
+    /// Writes it, whole or not at all.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let path = folder.join(format!("{}.json", self.serial));
+        let temporary = path.with_extension("new");
+        fs::write(&temporary, serde_json::to_vec(self)?)?;
+        fs::rename(&temporary, &path).with_context(|| path.display().to_string())
+    }
+}

@@ -1,0 +1,234 @@
+//! Many devices in one process, on one thread.
+
+use crate::{
+    device::{Device, Pace, Token},
+    est::Proof,
+    flash::Flash,
+    link::{HubAddress, Observer, Runner},
+    profile::{GroundTruth, Profile},
+};
+use anyhow::Context;
+use protocol::message::TrustState;
+use std::{
+    cell::{Cell, RefCell},
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+use tokio::sync::Notify;
+
+/// Devices that start at once; the others follow as these get along.
+const STARTING: usize = 64;
+
+/// A fleet to be run.
+pub struct Plan {
+    /// Where the hub is.
+    pub hub: HubAddress,
+    /// How many devices.
+    pub count: usize,
+    /// Makes serial numbers, timing and values reproducible.
+    pub seed: u64,
+    /// Where each device keeps its flash.
+    pub state: PathBuf,
+    /// How often devices speak.
+    pub pace: Pace,
+    /// Where acknowledged messages are noted as JSON lines.
+    pub ack_log: Option<PathBuf>,
+    /// What authorises the device with this number and serial.
+    pub proofs: Box<dyn Fn(usize, &str) -> anyhow::Result<Proof>>,
+}
+
+/// How a fleet is getting along.
+#[derive(Default)]
+pub struct Progress {
+    /// Devices that have a certificate.
+    pub enrolled: Cell<usize>,
+    /// Devices whose announcement was acknowledged.
+    pub announced: Cell<usize>,
+    /// Devices the hub called active.
+    pub active: Cell<usize>,
+    /// Messages acknowledged.
+    pub acknowledged: Cell<u64>,
+    /// Messages refused.
+    pub refused: Cell<u64>,
+    /// Why enrolments were refused, the newest.
+    pub trouble: RefCell<String>,
+    changed: Notify,
+}
+
+/// A fleet that runs in the present `LocalSet`.
+pub struct Fleet {
+    devices: Vec<Rc<RefCell<Device>>>,
+    /// How it is getting along.
+    pub progress: Rc<Progress>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Fleet {
+    /// Starts every device of the plan.
+    ///
+    /// # Errors
+    /// When a device's flash or the log cannot be used.
+    pub fn start(plan: Plan) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&plan.state)?;
+        let log = plan
+            .ack_log
+            .as_ref()
+            .map(|path| File::options().create(true).append(true).open(path))
+            .transpose()?;
+        let log = Rc::new(RefCell::new(log.map(BufWriter::new)));
+        let progress = Rc::new(Progress::default());
+        let places = Rc::new(tokio::sync::Semaphore::new(STARTING));
+        let (mut devices, mut tasks) = (Vec::new(), Vec::new());
+        for index in 0..plan.count {
+            let profile = Profile::of(index);
+            let serial = profile.serial(plan.seed, index);
+            let flash =
+                Flash::read(&plan.state, &serial)?.unwrap_or_else(|| new_flash(profile, &serial));
+            let life = flash.seq;
+            let seed = plan.seed.rotate_left(32) ^ (index as u64) << 20 ^ life;
+            let device = Rc::new(RefCell::new(Device::new(profile, flash, plan.pace, seed)));
+            let watcher = Watcher {
+                progress: progress.clone(),
+                folder: plan.state.clone(),
+                log: log.clone(),
+                seen: Cell::default(),
+                started: Rc::new(Notify::new()),
+            };
+            let started = watcher.started.clone();
+            let proof = (plan.proofs)(index, &serial).with_context(|| serial.clone())?;
+            let mut runner = Runner::new(device.clone(), plan.hub.clone(), proof, watcher);
+            let places = places.clone();
+            tasks.push(tokio::task::spawn_local(async move {
+                let place = places.acquire().await;
+                let run = runner.run();
+                tokio::pin!(run);
+                tokio::select! {
+                    () = &mut run => {}
+                    () = started.notified() => {}
+                }
+                drop(place);
+                run.await;
+            }));
+            devices.push(device);
+        }
+        Ok(Self { devices, progress, tasks })
+    }
+
+    /// Waits until so many devices are active, or the time is over; the answer is whether they are.
+    pub async fn active(&self, count: usize, time: Duration) -> bool {
+        let reached = async {
+            while self.progress.active.get() < count {
+                self.progress.changed.notified().await;
+            }
+        };
+        tokio::time::timeout(time, reached).await.is_ok()
+    }
+
+    /// What is true of every device, in order of serial number.
+    #[must_use]
+    pub fn truth(&self) -> Vec<GroundTruth> {
+        let truth = |device: &Rc<RefCell<Device>>| {
+            let device = device.borrow();
+            device.profile().truth(&device.flash().serial, device.id().map(|id| id.to_string()))
+        };
+        let mut all: Vec<_> = self.devices.iter().map(truth).collect();
+        all.sort();
+        all
+    }
+
+    /// The devices.
+    #[must_use]
+    pub fn devices(&self) -> &[Rc<RefCell<Device>>] {
+        &self.devices
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+fn new_flash(profile: &Profile, serial: &str) -> Flash {
+    Flash {
+        serial: serial.to_owned(),
+        kind: profile.kind.into(),
+        seq: 0,
+        config: 1,
+        credentials: None,
+    }
+}
+
+struct Watcher {
+    progress: Rc<Progress>,
+    folder: PathBuf,
+    log: Rc<RefCell<Option<BufWriter<File>>>>,
+    seen: Cell<(bool, bool, bool)>,
+    /// Told when the device is through its start.
+    started: Rc<Notify>,
+}
+
+impl Watcher {
+    fn note(&self, line: &serde_json::Value) -> std::io::Result<()> {
+        match &mut *self.log.borrow_mut() {
+            Some(log) => writeln!(log, "{line}").and_then(|()| log.flush()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Observer for Watcher {
+    fn save(&self, device: &Device) {
+        if let Err(error) = device.flash().write(Path::new(&self.folder)) {
+            tracing::error!("a device's flash was not kept: {error}");
+        }
+    }
+
+    fn acknowledged(&self, device: &Device, token: Token, topic: &str, payload: &[u8]) {
+        self.progress.acknowledged.set(self.progress.acknowledged.get() + 1);
+        let hex: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
+        let what = match token {
+            Token::Announcement(seq) => serde_json::json!({ "announcement": seq }),
+            Token::Stream(_, number) => serde_json::json!({ "value": number }),
+            Token::Other => serde_json::json!({}),
+        };
+        let serial = &device.flash().serial;
+        let line =
+            serde_json::json!({ "serial": serial, "topic": topic, "what": what, "payload": hex });
+        if let Err(error) = self.note(&line) {
+            tracing::error!("the log of acknowledgements failed: {error}");
+        }
+    }
+
+    fn refused(&self, device: &Device, topic: &str, reason: &str) {
+        self.progress.refused.set(self.progress.refused.get() + 1);
+        tracing::warn!("{} refused on {topic}: {reason}", device.flash().serial);
+    }
+
+    fn changed(&self, device: &Device) {
+        let is_active = device.is_announced() && device.trust() == Some(TrustState::Active);
+        let now = (device.id().is_some(), device.is_announced(), is_active);
+        let was = self.seen.replace(now);
+        if was == now {
+            return;
+        }
+        let count = |cell: &Cell<usize>, was: bool, now: bool| {
+            cell.set(cell.get() + usize::from(now) - usize::from(was));
+        };
+        count(&self.progress.enrolled, was.0, now.0);
+        count(&self.progress.announced, was.1, now.1);
+        count(&self.progress.active, was.2, now.2);
+        if now.1 {
+            self.started.notify_one();
+        }
+        self.progress.changed.notify_waiters();
+    }
+
+    fn not_enrolled(&self, device: &Device, why: &str) {
+        self.progress.trouble.replace(format!("{}: {why}", device.flash().serial));
+        self.started.notify_one();
+    }
+}

@@ -1,0 +1,474 @@
+//! What attackers try against a hub, and how each try ended. Every attack uses the real protocol
+//! over real sockets; an attempt counts as refused only when the refusal was seen.
+
+use crate::{
+    device::{Device, Input, Now, Output, Pace},
+    est::{Answer, Proof, Service},
+    flash::{Credentials, Flash},
+    identity::{self, Identity, MakerCa},
+    profile::Profile,
+    wire,
+};
+use bytes::BytesMut;
+use protocol::{
+    cbor,
+    id::ComponentId,
+    message::{Interval, Lost, V1},
+};
+use rumqttc::v5::mqttbytes::{
+    QoS, qos,
+    v5::{Connect, Filter, LastWill, Login, Packet, Publish, Subscribe},
+};
+use rustls::{ClientConfig, pki_types::CertificateDer};
+use serde::Serialize;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::client::TlsStream;
+
+/// Longest wait for a refusal.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One try.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attempt {
+    /// What was tried.
+    pub name: &'static str,
+    /// How it must end.
+    pub expected: &'static str,
+    /// How it ended.
+    pub observed: String,
+    /// Whether it was refused.
+    pub refused: bool,
+}
+
+/// A hub under attack, with a real component's credentials to start from.
+pub struct Target {
+    /// Host.
+    pub host: String,
+    /// Port for MQTT.
+    pub mqtt: u16,
+    /// Enrolment.
+    pub est: Service,
+    /// The attacker's own component: enrolled, and taken over.
+    pub own: Flash,
+    /// Another component's id.
+    pub victim: ComponentId,
+}
+
+type Outcome = anyhow::Result<(bool, String)>;
+
+impl Target {
+    fn credentials(&self) -> anyhow::Result<&Credentials> {
+        self.own
+            .credentials
+            .as_ref()
+            .ok_or_else(|| anyhow::anyhow!("the attacker's component is not enrolled"))
+    }
+
+    fn ca(&self) -> anyhow::Result<CertificateDer<'static>> {
+        Ok(CertificateDer::from(self.credentials()?.ca.clone()))
+    }
+
+    fn config(&self, identity: Option<&Identity>) -> anyhow::Result<Arc<ClientConfig>> {
+        wire::client_config(&self.ca()?, identity)
+    }
+
+    fn own_config(&self) -> anyhow::Result<Arc<ClientConfig>> {
+        self.config(Some(&wire::identity(self.credentials()?)))
+    }
+
+    async fn open(&self, tls: Arc<ClientConfig>) -> anyhow::Result<Raw> {
+        let stream = wire::connect(tls, &self.host, self.mqtt).await?;
+        Ok(Raw { stream, received: BytesMut::new() })
+    }
+
+    /// A session of the attacker's own component.
+    async fn session(&self) -> anyhow::Result<Raw> {
+        let mut raw = self.open(self.own_config()?).await?;
+        raw.connect(&self.credentials()?.id.to_string(), None).await?;
+        match raw.packet().await {
+            Some(Packet::ConnAck(ack))
+                if ack.code == rumqttc::v5::mqttbytes::v5::ConnectReturnCode::Success =>
+            {
+                Ok(raw)
+            }
+            other => anyhow::bail!("the attacker's own component was not let in: {other:?}"),
+        }
+    }
+
+    /// Tries everything, one after the other, in an order in which no try spoils the next.
+    pub async fn attack(&self) -> Vec<Attempt> {
+        let mut attempts = Vec::new();
+        let mut note = |name, expected, outcome: Outcome| {
+            let (refused, observed) =
+                outcome.unwrap_or_else(|error| (false, format!("could not be tried: {error:#}")));
+            attempts.push(Attempt { name, expected, observed, refused });
+        };
+        let handshake = "no session before any MQTT byte";
+        note("certificate of a foreign CA", handshake, self.foreign_ca(false).await);
+        note("expired certificate of a foreign CA", handshake, self.foreign_ca(true).await);
+        note("self-signed certificate", handshake, self.self_signed().await);
+        note("no certificate", handshake, self.no_certificate().await);
+        note(
+            "own certificate, client id of another",
+            "CONNACK client-identifier-not-valid",
+            self.other_client_id().await,
+        );
+        note("last will on another's topic", "CONNACK not-authorized", self.foreign_will().await);
+        note("publish as another component", "PUBACK not-authorized", self.foreign_publish().await);
+        note(
+            "publish where only the hub speaks",
+            "PUBACK not-authorized",
+            self.down_publish().await,
+        );
+        note("subscribe to everything", "SUBACK failure for each", self.wildcards().await);
+        note(
+            "subscribe to another's topic",
+            "SUBACK not-authorized",
+            self.foreign_subscribe().await,
+        );
+        note("retained message", "PUBACK retain-not-supported", self.retained().await);
+        note("malformed payload", "PUBACK payload-format-invalid", self.malformed_payload().await);
+        note("replay of an older announcement", "PUBACK failure", self.replay().await);
+        note("packet id 0", "DISCONNECT malformed-packet", self.malformed_packet().await);
+        note("packet of a megabyte", "DISCONNECT packet-too-large", self.oversized().await);
+        note("silence after TLS", "closed in time", self.silent().await);
+        note("flood", "DISCONNECT message-rate-too-high, or held back", self.flood().await);
+        note("guessing pairing codes", "429 with growing waits", self.guess().await);
+        note(
+            "a second device with the same flash",
+            "quarantined, both cut",
+            self.clone_identity().await,
+        );
+        attempts
+    }
+
+    async fn foreign_ca(&self, expired: bool) -> Outcome {
+        let forged = MakerCa::new("Forger")?.forged_ldevid(self.victim, expired)?;
+        self.must_not_open(Some(&forged)).await
+    }
+
+    async fn self_signed(&self) -> Outcome {
+        self.must_not_open(Some(&identity::self_signed(self.victim)?)).await
+    }
+
+    async fn no_certificate(&self) -> Outcome {
+        self.must_not_open(None).await
+    }
+
+    /// In TLS 1.3 a client is done before the server has judged its certificate, so the refusal shows
+    /// at the first read.
+    async fn must_not_open(&self, identity: Option<&Identity>) -> Outcome {
+        let mut raw = match self.open(self.config(identity)?).await {
+            Ok(raw) => raw,
+            Err(error) => return Ok((true, format!("TLS: {error:#}"))),
+        };
+        if let Err(error) = raw.connect(&self.victim.to_string(), None).await {
+            return Ok((true, format!("TLS: {error:#}")));
+        }
+        match raw.read().await {
+            Err(error) => Ok((true, format!("TLS: {error}"))),
+            Ok(None) => Ok((true, "closed".into())),
+            Ok(Some(packet)) => Ok((false, format!("answered: {packet:?}"))),
+        }
+    }
+
+    async fn other_client_id(&self) -> Outcome {
+        let mut raw = self.open(self.own_config()?).await?;
+        raw.connect(&self.victim.to_string(), None).await?;
+        Ok(refusing_connack(raw.packet().await))
+    }
+
+    async fn foreign_will(&self) -> Outcome {
+        let mut raw = self.open(self.own_config()?).await?;
+        let will = LastWill::new(
+            format!("p/{}/lost", self.victim),
+            cbor::encode(&Lost { version: V1 }),
+            QoS::AtMostOnce,
+            false,
+            None,
+        );
+        raw.connect(&self.credentials()?.id.to_string(), Some(will)).await?;
+        Ok(refusing_connack(raw.packet().await))
+    }
+
+    async fn foreign_publish(&self) -> Outcome {
+        let facts = self.announcement(1_000_000)?;
+        self.refused_publish(&format!("p/{}/announce", self.victim), &facts, false).await
+    }
+
+    async fn down_publish(&self) -> Outcome {
+        let own = self.credentials()?.id;
+        self.refused_publish(&format!("p/{own}/trust"), &[0xa1, 1, 1], false).await
+    }
+
+    async fn retained(&self) -> Outcome {
+        let own = self.credentials()?.id;
+        self.refused_publish(&format!("p/{own}/announce"), &self.announcement(1_000_000)?, true)
+            .await
+    }
+
+    async fn malformed_payload(&self) -> Outcome {
+        let own = self.credentials()?.id;
+        self.refused_publish(&format!("p/{own}/announce"), b"{\"kind\":\"lamp\"}", false).await
+    }
+
+    async fn replay(&self) -> Outcome {
+        let own = self.credentials()?.id;
+        self.refused_publish(&format!("p/{own}/announce"), &self.announcement(0)?, false).await
+    }
+
+    /// An announcement of the attacker's component with this number, in the life it has now.
+    fn announcement(&self, seq: u64) -> anyhow::Result<Vec<u8>> {
+        let profile =
+            Profile::of_kind(&self.own.kind).ok_or_else(|| anyhow::anyhow!("no such kind"))?;
+        let interval = Interval::new(30).ok_or_else(|| anyhow::anyhow!("no such interval"))?;
+        Ok(cbor::encode(&profile.announcement(
+            &self.own.serial,
+            seq,
+            protocol::id::BootId([0xee; 8]),
+            interval,
+            9,
+        )))
+    }
+
+    async fn refused_publish(&self, topic: &str, payload: &[u8], retain: bool) -> Outcome {
+        let mut raw = self.session().await?;
+        let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload.to_vec(), None);
+        (publish.pkid, publish.retain) = (7, retain);
+        raw.send(Packet::Publish(publish)).await?;
+        Ok(match raw.packet().await {
+            Some(Packet::PubAck(ack)) => {
+                let word = ack.properties.and_then(|p| p.reason_string).unwrap_or_default();
+                let refused =
+                    ack.reason as u8 != rumqttc::v5::mqttbytes::v5::PubAckReason::Success as u8;
+                (refused, format!("PUBACK {:?}: {word}", ack.reason))
+            }
+            other => (false, format!("{other:?}")),
+        })
+    }
+
+    async fn wildcards(&self) -> Outcome {
+        self.refused_subscribe(&["#", "p/+/announce", "$SYS/#"]).await
+    }
+
+    async fn foreign_subscribe(&self) -> Outcome {
+        self.refused_subscribe(&[&format!("p/{}/trust", self.victim)]).await
+    }
+
+    async fn refused_subscribe(&self, filters: &[&str]) -> Outcome {
+        let mut raw = self.session().await?;
+        let filters = filters.iter().map(|filter| Filter::new(*filter, QoS::AtMostOnce));
+        let mut subscribe = Subscribe::new_many(filters, None);
+        subscribe.pkid = 7;
+        raw.send(Packet::Subscribe(subscribe)).await?;
+        Ok(match raw.packet().await {
+            Some(Packet::SubAck(ack)) => {
+                use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode::Success;
+                let refused = ack.return_codes.iter().all(|code| !matches!(code, Success(_)));
+                (refused, format!("SUBACK {:?}", ack.return_codes))
+            }
+            other => (false, format!("{other:?}")),
+        })
+    }
+
+    async fn malformed_packet(&self) -> Outcome {
+        let mut raw = self.session().await?;
+        raw.write(b"\x32\x0d\x00\x03a/b\x00\x00\x07\x01ello").await?;
+        Ok(disconnected(raw.packet().await))
+    }
+
+    async fn oversized(&self) -> Outcome {
+        let mut raw = self.session().await?;
+        raw.write(b"\x30\x80\x80\x40\x00\x03a/b\x00").await?;
+        Ok(disconnected(raw.packet().await))
+    }
+
+    async fn silent(&self) -> Outcome {
+        let mut raw = self.open(self.own_config()?).await?;
+        match raw.read().await {
+            Ok(None) | Err(_) => Ok((true, "closed".into())),
+            Ok(Some(packet)) => Ok((false, format!("{packet:?}"))),
+        }
+    }
+
+    /// Sends ten seconds' worth of messages at once; the hub either closes or stops listening to it.
+    async fn flood(&self) -> Outcome {
+        let mut raw = self.session().await?;
+        let own = self.credentials()?.id;
+        let mut one = BytesMut::new();
+        let beat =
+            Publish::new(format!("p/{own}/heartbeat"), QoS::AtMostOnce, vec![0xff; 32], None);
+        Packet::Publish(beat).write(&mut one, None).map_err(|e| anyhow::anyhow!("{e:?}"))?;
+        let many = one.repeat(4000);
+        let sending = async {
+            for _ in 0..16 {
+                if raw.write(&many).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let held_back = tokio::time::timeout(Duration::from_secs(3), sending).await.is_err();
+        if held_back {
+            return Ok((true, "held back: the hub stopped reading".into()));
+        }
+        Ok(disconnected(raw.packet().await))
+    }
+
+    async fn guess(&self) -> Outcome {
+        let ca = self.est.trust().await?;
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let wanted = identity::key_request("guess", "nobody")?;
+            let proof = Proof::Code("0000-0000-0000-0000".into());
+            match self.est.enrol(&ca, &proof, &wanted).await? {
+                Answer::Refused { wait, .. } => waits.push(wait.unwrap_or(0)),
+                other => return Ok((false, format!("{other:?}"))),
+            }
+        }
+        Ok((
+            waits.iter().all(|wait| *wait >= 1),
+            format!("refused 5 times, told to wait {waits:?} s"),
+        ))
+    }
+
+    /// Two devices with the same flash: each restarts on its own, then the first returns.
+    async fn clone_identity(&self) -> Outcome {
+        let profile =
+            Profile::of_kind(&self.own.kind).ok_or_else(|| anyhow::anyhow!("no such kind"))?;
+        let interval = Interval::new(30).ok_or_else(|| anyhow::anyhow!("no such interval"))?;
+        let pace = Pace { interval, stream: 0 };
+        let mut flash = self.own.clone();
+        flash.seq += 10;
+        let now = Now { mono: 0, unix: 0 };
+        let device = |seed| Device::new(profile, flash.clone(), pace, seed);
+        let mut lives = Vec::new();
+        for mut device in [device(0xa11ce), device(0xb0b)] {
+            device.handle(Input::Start, now);
+            let outputs = device.handle(Input::Connected, now);
+            let announcement = outputs.into_iter().find_map(|output| match output {
+                Output::Publish { topic, payload, .. } => Some((topic, payload)),
+                Output::Enrol
+                | Output::Reenrol
+                | Output::Connect
+                | Output::Subscribe(_)
+                | Output::Save => None,
+            });
+            lives.push(announcement.ok_or_else(|| anyhow::anyhow!("it announces nothing"))?);
+        }
+        // The second must say something newer, as a device would that counts on by itself.
+        let mut newer = device(0xb0b);
+        newer.handle(Input::Start, now);
+        newer.reconfigure(now);
+        lives[1].1 = newer.announcement();
+        let mut last = None;
+        for (topic, payload) in [&lives[0], &lives[1], &lives[0]] {
+            let mut raw = self.session().await?;
+            let mut publish = Publish::new(topic.clone(), QoS::AtLeastOnce, payload.clone(), None);
+            publish.pkid = 7;
+            raw.send(Packet::Publish(publish)).await?;
+            last = raw.until_disconnect_or_ack().await;
+        }
+        Ok(disconnected(last))
+    }
+}
+
+fn refusing_connack(packet: Option<Packet>) -> (bool, String) {
+    match packet {
+        Some(Packet::ConnAck(ack)) => {
+            let word = ack.properties.and_then(|p| p.reason_string).unwrap_or_default();
+            let refused = ack.code != rumqttc::v5::mqttbytes::v5::ConnectReturnCode::Success;
+            (refused, format!("CONNACK {:?}: {word}", ack.code))
+        }
+        other => (false, format!("{other:?}")),
+    }
+}
+
+fn disconnected(packet: Option<Packet>) -> (bool, String) {
+    match packet {
+        Some(Packet::Disconnect(gone)) => {
+            let word = gone.properties.and_then(|p| p.reason_string).unwrap_or_default();
+            (true, format!("DISCONNECT {:?}: {word}", gone.reason_code))
+        }
+        None => (true, "closed".into()),
+        Some(other) => (false, format!("{other:?}")),
+    }
+}
+
+/// A connection that speaks packets one by one.
+struct Raw {
+    stream: TlsStream<TcpStream>,
+    received: BytesMut,
+}
+
+impl Raw {
+    async fn connect(&mut self, client_id: &str, will: Option<LastWill>) -> anyhow::Result<()> {
+        let connect = Connect {
+            keep_alive: 60,
+            client_id: client_id.into(),
+            clean_start: true,
+            properties: None,
+        };
+        let login: Option<Login> = None;
+        self.send(Packet::Connect(connect, will, login)).await
+    }
+
+    async fn send(&mut self, packet: Packet) -> anyhow::Result<()> {
+        let mut bytes = BytesMut::new();
+        packet.write(&mut bytes, None).map_err(|e| anyhow::anyhow!("{e:?}"))?;
+        self.write(&bytes).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.stream.write_all(bytes).await?;
+        Ok(self.stream.flush().await?)
+    }
+
+    /// The next packet; nothing at the end of the stream.
+    async fn read(&mut self) -> std::io::Result<Option<Packet>> {
+        let read = async {
+            loop {
+                if let Ok(packet) = Packet::read(&mut self.received, None) {
+                    return Ok(Some(packet));
+                }
+                if self.stream.read_buf(&mut self.received).await? == 0 {
+                    return Ok(None);
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, read)
+            .await
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn packet(&mut self) -> Option<Packet> {
+        self.read().await.ok().flatten()
+    }
+
+    /// Acknowledgements and notices pass by; what counts is whether the hub ends the session. An
+    /// accepted announcement is followed by nothing more, so an acknowledgement ends the wait.
+    async fn until_disconnect_or_ack(&mut self) -> Option<Packet> {
+        let mut acknowledged = None;
+        while let Some(packet) = self.packet().await {
+            match packet {
+                Packet::Disconnect(_) => return Some(packet),
+                Packet::PubAck(_) if acknowledged.is_none() => {
+                    acknowledged = Some(packet);
+                    self.send(Packet::PingReq(rumqttc::v5::mqttbytes::v5::PingReq)).await.ok()?;
+                }
+                Packet::PingResp(_) => return acknowledged,
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+/// Quality of service from a number, for callers without rumqttc.
+#[must_use]
+pub fn quality(number: u8) -> Option<QoS> {
+    qos(number)
+}

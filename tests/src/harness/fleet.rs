@@ -1,0 +1,153 @@
+//! A simulated fleet as a process.
+
+use super::{Executable, Hub, PATIENCE, Process};
+use anyhow::Context;
+use device_sim::{identity::MakerCa, profile::GroundTruth};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// How a fleet is to be run.
+#[derive(Clone, Debug)]
+pub struct FleetPlan {
+    /// How many components.
+    pub count: usize,
+    /// Makes it reproducible.
+    pub seed: u64,
+    /// The fleet's folder.
+    pub folder: PathBuf,
+    /// Folder of the maker's authority.
+    pub maker: PathBuf,
+    /// Pairing codes for the first components.
+    pub codes: Vec<String>,
+    /// Seconds between heartbeats.
+    pub interval: u16,
+    /// Milliseconds between values; 0 for none.
+    pub stream: u64,
+}
+
+/// A running fleet.
+pub struct Fleet {
+    process: Process,
+    plan: FleetPlan,
+}
+
+/// Makes a maker's authority, if the folder has none.
+///
+/// # Errors
+/// When the system refuses.
+pub fn maker(folder: &Path) -> anyhow::Result<PathBuf> {
+    let root = folder.join("root.pem");
+    if !root.exists() {
+        MakerCa::new("Simulated Maker")?.write(folder)?;
+    }
+    Ok(root)
+}
+
+impl Fleet {
+    /// Starts a fleet.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(executable: &Executable, hub: &Hub, plan: FleetPlan) -> anyhow::Result<Self> {
+        fs::create_dir_all(&plan.folder)?;
+        let codes = plan.folder.join("codes");
+        fs::write(&codes, plan.codes.join("\n"))?;
+        let path = |path: &Path| path.display().to_string();
+        let args = [
+            "run".to_owned(),
+            format!("--mqtt-port={}", hub.mqtt_port),
+            format!("--est-port={}", hub.est_port),
+            format!("--ca={}", hub.fingerprint),
+            format!("--count={}", plan.count),
+            format!("--seed={}", plan.seed),
+            format!("--interval={}", plan.interval),
+            format!("--stream={}", plan.stream),
+            format!("--state={}", path(&plan.folder.join("state"))),
+            format!("--maker={}", path(&plan.maker)),
+            format!("--codes={}", path(&codes)),
+            format!("--ack-log={}", path(&plan.folder.join("acks.jsonl"))),
+            format!("--truth={}", path(&plan.folder.join("truth.json"))),
+        ];
+        let process =
+            Process::start(executable, "device-sim", args, &plan.folder.join("fleet.log"))?;
+        Ok(Self { process, plan })
+    }
+
+    /// Its next report.
+    pub fn progress(&self, time: Duration) -> Option<Value> {
+        serde_json::from_str(&self.process.line(time)?).ok()
+    }
+
+    /// Waits until all are active, approving whoever waits; `watch` sees each report.
+    ///
+    /// # Errors
+    /// When they are not in time.
+    pub fn bring_up(
+        &self,
+        hub: &Hub,
+        time: Duration,
+        mut watch: impl FnMut(&Value),
+    ) -> anyhow::Result<()> {
+        let deadline = Instant::now() + time;
+        let mut last = Value::Null;
+        while Instant::now() < deadline {
+            hub.json(&["component", "approve", "--all"])?;
+            let Some(report) = self.progress(Duration::from_millis(300)) else { continue };
+            watch(&report);
+            if report["active"].as_u64() == Some(self.plan.count as u64) {
+                return Ok(());
+            }
+            last = report;
+        }
+        anyhow::bail!("not all components became active in {time:?}: {last}")
+    }
+
+    /// What is true of every component.
+    ///
+    /// # Errors
+    /// When the fleet has not written it.
+    pub fn truth(&self) -> anyhow::Result<Vec<GroundTruth>> {
+        super::wait_until(PATIENCE, || {
+            let bytes = fs::read(self.plan.folder.join("truth.json")).context("truth.json")?;
+            let truth: Vec<GroundTruth> = serde_json::from_slice(&bytes)?;
+            anyhow::ensure!(truth.iter().all(|one| one.id.is_some()), "not all have an id yet");
+            Ok(truth)
+        })
+    }
+
+    /// Every acknowledged message so far, as JSON lines.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn acknowledged(&self) -> anyhow::Result<Vec<Value>> {
+        let text = fs::read_to_string(self.plan.folder.join("acks.jsonl"))?;
+        // The newest line may be half written.
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// The fleet's folder of memories.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.plan.folder.join("state")
+    }
+
+    /// Asks it to end.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn stop(&mut self) -> anyhow::Result<i32> {
+        self.process.stop().map(|status| status.code().unwrap_or(-1))
+    }
+
+    /// Ends it as a power cut does.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        Ok(self.process.kill()?)
+    }
+}

@@ -1,0 +1,231 @@
+//! A hub as a process, asked through its own command line.
+
+use super::{Executable, PATIENCE, Process, process::wait_until};
+use anyhow::Context;
+use protocol::id::Digest;
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// How a hub is to be run.
+#[derive(Clone)]
+pub struct HubPlan {
+    /// Plays all roles.
+    pub executable: Executable,
+    /// The hub's folder.
+    pub folder: PathBuf,
+    /// Root certificates of a trusted maker.
+    pub maker: Option<PathBuf>,
+    /// The cloud's folder, address and port.
+    pub cloud: Option<(PathBuf, String)>,
+    /// More settings.
+    pub set: Vec<(String, String)>,
+}
+
+/// A running hub.
+pub struct Hub {
+    plan: HubPlan,
+    process: Process,
+    /// Port for MQTT.
+    pub mqtt_port: u16,
+    /// Port for enrolment.
+    pub est_port: u16,
+    /// SHA-256 of its CA certificate.
+    pub fingerprint: Digest,
+    /// How long it took from start to first answer.
+    pub start_time: Duration,
+}
+
+/// What the command line answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Exit code.
+    pub code: i32,
+    /// Standard output.
+    pub text: String,
+    /// Standard error.
+    pub complaint: String,
+}
+
+impl Answer {
+    /// The answer as JSON.
+    ///
+    /// # Errors
+    /// When the command failed or printed something else.
+    pub fn json(&self) -> anyhow::Result<Value> {
+        anyhow::ensure!(self.code == 0, "exit code {}: {}", self.code, self.complaint);
+        serde_json::from_str(&self.text).with_context(|| self.text.clone())
+    }
+}
+
+impl Hub {
+    /// Starts a hub and waits for its first answer.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn start(plan: HubPlan) -> anyhow::Result<Self> {
+        fs::create_dir_all(&plan.folder)?;
+        let settings = plan.folder.join("hub.toml");
+        fs::write(&settings, settings_file(&plan))?;
+        let started = Instant::now();
+        let args = ["run", "--settings"].map(PathBuf::from).into_iter().chain([settings]);
+        let log = plan.folder.join("hub.log");
+        let mut process = Process::start(&plan.executable, "hub-agent", args, &log)?;
+        let status = wait_until(PATIENCE, || {
+            if !process.is_running() {
+                let log = fs::read_to_string(&log).unwrap_or_default();
+                return Ok(Err(anyhow::anyhow!("the hub ended: {log}")));
+            }
+            ask(&plan, &["status"])?.json().map(Ok)
+        })??;
+        let port = |name: &str| {
+            let address = status["listens"][name].as_str().unwrap_or_default();
+            address.rsplit(':').next().and_then(|port| port.parse().ok()).context("a port")
+        };
+        let fingerprint =
+            status["status"]["hub"]["ca_fingerprint"].as_str().unwrap_or_default().parse()?;
+        let (mqtt_port, est_port) = (port("mqtt")?, port("est")?);
+        Ok(Self { plan, process, mqtt_port, est_port, fingerprint, start_time: started.elapsed() })
+    }
+
+    /// Asks with these arguments, in JSON.
+    ///
+    /// # Errors
+    /// When the command cannot be run.
+    pub fn ask(&self, args: &[&str]) -> anyhow::Result<Answer> {
+        ask(&self.plan, args)
+    }
+
+    /// Asks and takes the answer as JSON.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn json(&self, args: &[&str]) -> anyhow::Result<Value> {
+        self.ask(args)?.json()
+    }
+
+    /// All components.
+    ///
+    /// # Errors
+    /// When the hub does not answer.
+    pub fn components(&self) -> anyhow::Result<Vec<Value>> {
+        let answer = self.json(&["component", "list"])?;
+        Ok(answer.as_array().cloned().unwrap_or_default())
+    }
+
+    /// One component's trust state.
+    ///
+    /// # Errors
+    /// When the hub does not answer or does not know it.
+    pub fn trust(&self, id: &str) -> anyhow::Result<String> {
+        let answer = self.json(&["component", "show", id])?;
+        Ok(answer["trust"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Every event kept, as printed lines.
+    ///
+    /// # Errors
+    /// When the hub does not answer.
+    pub fn events(&self) -> anyhow::Result<Vec<Value>> {
+        let answer = self.ask(&["event", "list"])?;
+        answer.text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+
+    /// The hub's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.plan.folder
+    }
+
+    /// The plan it runs by.
+    #[must_use]
+    pub fn plan(&self) -> &HubPlan {
+        &self.plan
+    }
+
+    /// Resident memory in KiB.
+    #[must_use]
+    pub fn resident(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    }
+
+    /// Ends it as a power cut does; the answer is how to start it again on the same ports.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(mut self) -> anyhow::Result<HubPlan> {
+        self.process.kill()?;
+        Ok(self.same_ports())
+    }
+
+    /// Asks it to end; the answer is its exit code.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(&mut self) -> anyhow::Result<i32> {
+        self.process.stop().map(|status| status.code().unwrap_or(-1))
+    }
+
+    /// A plan with the ports it has now.
+    #[must_use]
+    pub fn same_ports(&self) -> HubPlan {
+        let mut plan = self.plan.clone();
+        plan.set.push(("mqtt.listen".into(), format!("127.0.0.1:{}", self.mqtt_port)));
+        plan.set.push(("est.listen".into(), format!("127.0.0.1:{}", self.est_port)));
+        plan
+    }
+}
+
+fn ask(plan: &HubPlan, args: &[&str]) -> anyhow::Result<Answer> {
+    let output = Command::new(&plan.executable.0)
+        .arg("hub-agent")
+        .args(args)
+        .arg("--json")
+        .arg("--settings")
+        .arg(plan.folder.join("hub.toml"))
+        .output()?;
+    Ok(Answer {
+        code: output.status.code().unwrap_or(-1),
+        text: String::from_utf8_lossy(&output.stdout).into_owned(),
+        complaint: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+fn settings_file(plan: &HubPlan) -> String {
+    let mut pairs: Vec<(String, String)> = vec![
+        ("data_dir".into(), plan.folder.join("data").display().to_string()),
+        ("mqtt.listen".into(), "127.0.0.1:0".into()),
+        ("est.listen".into(), "127.0.0.1:0".into()),
+        ("enrolment.retry_after".into(), "1s".into()),
+    ];
+    if let Some((folder, address)) = &plan.cloud {
+        let file = |name: &str| folder.join(name).display().to_string();
+        pairs.extend([
+            ("cloud.address".into(), address.clone()),
+            ("cloud.server_name".into(), "localhost".into()),
+            ("cloud.roots".into(), file("ca.pem")),
+            ("cloud.certificate".into(), file("hub.pem")),
+            ("cloud.key".into(), file("hub.key")),
+        ]);
+    }
+    for (key, value) in &plan.set {
+        match pairs.iter_mut().find(|(known, _)| known == key) {
+            Some(pair) => pair.1.clone_from(value),
+            None => pairs.push((key.clone(), value.clone())),
+        }
+    }
+    let lines = pairs.iter().map(|(key, value)| format!("{key} = {value:?}\n"));
+    let maker = plan.maker.iter().map(|roots| {
+        format!(
+            "[[makers]]\nname = \"Simulated Maker\"\nroots = {:?}\n",
+            roots.display().to_string()
+        )
+    });
+    lines.chain(maker).collect()
+}
