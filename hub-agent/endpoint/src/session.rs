@@ -296,7 +296,7 @@ impl Session {
     fn put_ack(&mut self, delivery: Delivery, result: Result<(), Refused>, out: &mut BytesMut) {
         let (reason, word) = match result {
             Ok(()) => (ReasonCode::Success, ""),
-            Err(why) => (why.reason, why.word),
+            Err(why) => (why.reason.in_ack(), why.word),
         };
         match delivery {
             Delivery::AtMostOnce => {}

@@ -114,4 +114,61 @@ impl ReasonCode {
     pub fn is_failure(self) -> bool {
         self.code() >= 0x80
     }
+
+    /// This reason, or the nearest one that a PUBACK or PUBREC may carry (tables 3-4 and 3-5).
+    #[must_use]
+    pub fn in_ack(self) -> Self {
+        match self.code() {
+            0x00 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99 => self,
+            0x8a => Self::NotAuthorized,
+            _ => Self::ImplementationSpecificError,
+        }
+    }
+
+    /// This reason, or the nearest one that a SUBACK may carry (table 3-8).
+    #[must_use]
+    pub fn in_suback(self) -> Self {
+        match self.code() {
+            0x00..=0x02 | 0x80 | 0x83 | 0x87 | 0x8f | 0x91 | 0x97 | 0x9e | 0xa1 | 0xa2 => self,
+            0x90 => Self::TopicFilterInvalid,
+            0x8a => Self::NotAuthorized,
+            _ => Self::ImplementationSpecificError,
+        }
+    }
+
+    /// This reason, or the nearest one that a server's DISCONNECT may carry (table 3-10).
+    #[must_use]
+    pub fn in_disconnect(self) -> Self {
+        match self.code() {
+            0x84 | 0x85 | 0x91 | 0x92 => Self::ProtocolError,
+            0x86 | 0x8a | 0x8c => Self::NotAuthorized,
+            0x88 => Self::ServerBusy,
+            0x01 | 0x02 | 0x04 | 0x10 | 0x11 => Self::Success,
+            _ => self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_fits_the_packet_it_is_put_into() {
+        let all = (0..=u8::MAX).filter_map(ReasonCode::from_code);
+        for reason in all {
+            let ack = reason.in_ack().code();
+            assert!(
+                matches!(ack, 0 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99),
+                "{reason:?}"
+            );
+            let disconnect = reason.in_disconnect().code();
+            assert!(
+                matches!(disconnect, 0 | 0x80..=0x83 | 0x87 | 0x89 | 0x8b | 0x8d..=0x90 | 0x93..=0xa2),
+                "{reason:?}"
+            );
+            assert!(!reason.is_failure() || reason.in_suback().is_failure(), "{reason:?}");
+            assert!(!reason.is_failure() || reason.in_ack().is_failure(), "{reason:?}");
+        }
+    }
 }

@@ -284,7 +284,7 @@ impl<G: Gate> Connection<G> {
             Closed::Cut(why) | Closed::Refused(why) => (why.reason, why.word),
             Closed::Draining => (ReasonCode::ServerShuttingDown, "shutting-down"),
         };
-        encode::disconnect(&mut self.out, self.version, reason, word);
+        encode::disconnect(&mut self.out, self.version, reason.in_disconnect(), word);
         let last = async {
             let _ = self.flush().await;
             let _ = self.stream.shutdown().await;

@@ -141,7 +141,7 @@ impl<G: Gate> Connection<G> {
     fn subscribe_one(&mut self, wanted: &Subscription<'_>) -> ReasonCode {
         let granted = match self.permit(wanted) {
             Ok(granted) => granted,
-            Err(refused) => return refused.reason,
+            Err(refused) => return refused.reason.in_suback(),
         };
         let shared = self.endpoint.shared();
         let mut registry = shared.registry.borrow_mut();

@@ -1,6 +1,10 @@
 //! The codec against the standard, against other codecs, and against noise.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test stops at the first surprise and prints its counts")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise and prints its counts"
+)]
 
 mod differential;
 mod forbidden;

@@ -32,7 +32,7 @@ fn a_failed_commit_is_never_acknowledged_as_success() {
         world.gate.wait("publish alice").await;
         world.gate.wait("publish bob").await;
         world.handle.commit_failed(1, BUSY);
-        assert_eq!(five.packet().await.map(|answer| answer[4]), Some(0x89));
+        assert_eq!(five.packet().await.map(|answer| answer[4]), Some(0x83));
         assert_eq!(old.packet().await, None);
         world.gate.answer.set(Some(Answer::AfterCommit(2)));
         five.send(&publish(5, 1, 2, "a", b"2")).await;

@@ -87,7 +87,7 @@ fn a_cut_closes_at_once_and_forgets_the_session() {
         let mut client = world.client("alice", 5).await;
         let why = Refused { reason: ReasonCode::Banned, word: "revoked" };
         assert!(world.handle.cut("alice", why));
-        assert_eq!(client.closed().await.map(|last| last[2]), Some(0x8a));
+        assert_eq!(client.closed().await.map(|last| last[2]), Some(0x87));
         world.gate.wait("disconnected alice Cut").await;
         assert!(world.handle.sessions().is_empty());
         assert!(!world.handle.cut("alice", why));

@@ -1,6 +1,10 @@
 //! The endpoint over real sockets and real certificates, with a gate that records what it is asked.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test stops at the first surprise and prints its counts")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise and prints its counts"
+)]
 
 mod certificates;
 mod commits;
