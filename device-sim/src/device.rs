@@ -257,14 +257,11 @@ impl Device {
     fn start(&mut self) -> Vec<Output> {
         self.flash.seq += 1;
         self.announced = false;
-        let next = match self.flash.credentials {
-            Some(_) => Output::Connect,
-            None => Output::Enrol,
+        let (stage, next) = match self.flash.credentials {
+            Some(_) => (Stage::Connecting, Output::Connect),
+            None => (Stage::Enrolling { retry_at: u64::MAX }, Output::Enrol),
         };
-        self.stage = match next {
-            Output::Connect => Stage::Connecting,
-            _ => Stage::Enrolling { retry_at: u64::MAX },
-        };
+        self.stage = stage;
         vec![Output::Save, next]
     }
 

@@ -22,6 +22,9 @@ use tokio::sync::Notify;
 /// Devices that start at once; the others follow as these get along.
 const STARTING: usize = 64;
 
+/// What authorises the device with this number and serial.
+pub type Proofs = Box<dyn Fn(usize, &str) -> anyhow::Result<Proof>>;
+
 /// A fleet to be run.
 pub struct Plan {
     /// Where the hub is.
@@ -37,7 +40,7 @@ pub struct Plan {
     /// Where acknowledged messages are noted as JSON lines.
     pub ack_log: Option<PathBuf>,
     /// What authorises the device with this number and serial.
-    pub proofs: Box<dyn Fn(usize, &str) -> anyhow::Result<Proof>>,
+    pub proofs: Proofs,
 }
 
 /// How a fleet is getting along.

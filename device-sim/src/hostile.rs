@@ -326,7 +326,11 @@ impl Target {
             let proof = Proof::Code("0000-0000-0000-0000".into());
             match self.est.enrol(&ca, &proof, &wanted).await? {
                 Answer::Refused { wait: Some(wait), .. } => waits.push(wait),
-                other => return Ok((false, format!("{other:?}"))),
+                other @ (Answer::Issued(_)
+                | Answer::Later(_)
+                | Answer::Refused { wait: None, .. }) => {
+                    return Ok((false, format!("{other:?}")));
+                }
             }
             // A patient guesser: it waits as it is told, and the next wait is longer.
             tokio::time::sleep(Duration::from_secs(waits.last().copied().unwrap_or(0))).await;
@@ -450,6 +454,7 @@ impl Raw {
 
     /// Acknowledgements and notices pass by; what counts is whether the hub ends the session. An
     /// accepted announcement is followed by nothing more, so an acknowledgement ends the wait.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another library's list, which may grow")]
     async fn until_disconnect_or_ack(&mut self) -> Option<Packet> {
         let mut acknowledged = None;
         while let Some(packet) = self.packet().await {

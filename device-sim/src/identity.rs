@@ -212,9 +212,9 @@ pub fn credentials(
 ) -> anyhow::Result<Credentials> {
     let (_, parsed) = x509_parser::certificate::X509Certificate::from_der(certificate)?;
     let names = parsed.subject_alternative_name()?.context("no name in the certificate")?;
-    let id = names.value.general_names.iter().find_map(|name| match name {
-        GeneralName::URI(uri) => uri.strip_prefix("urn:uuid:")?.parse().ok(),
-        _ => None,
+    let id = names.value.general_names.iter().find_map(|name| {
+        let GeneralName::URI(uri) = name else { return None };
+        uri.strip_prefix("urn:uuid:")?.parse().ok()
     });
     let seconds = |at: i64| u64::try_from(at).unwrap_or(0);
     Ok(Credentials {

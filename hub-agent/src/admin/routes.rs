@@ -37,6 +37,7 @@ struct Failure {
 }
 
 impl From<Refusal> for Failure {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only these few mean anything but no here")]
     fn from(refusal: Refusal) -> Self {
         let status = match refusal {
             Refusal::Unknown | Refusal::UnknownTopic => StatusCode::NOT_FOUND,

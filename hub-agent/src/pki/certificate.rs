@@ -61,18 +61,16 @@ pub fn sha256(bytes: &[u8]) -> Digest {
 
 /// The logical id among subject alternative names: the first `urn:uuid:` of version 8.
 pub(super) fn id_among(names: &[GeneralName<'_>]) -> Option<ComponentId> {
-    names.iter().find_map(|name| match name {
-        GeneralName::URI(uri) => uri.strip_prefix("urn:uuid:")?.parse().ok(),
-        _ => None,
+    names.iter().find_map(|name| {
+        let GeneralName::URI(uri) = name else { return None };
+        uri.strip_prefix("urn:uuid:")?.parse().ok()
     })
 }
 
 /// The ids that a request's extensions claim.
 pub(super) fn id_in(extension: &ParsedExtension<'_>) -> Option<ComponentId> {
-    match extension {
-        ParsedExtension::SubjectAlternativeName(names) => id_among(&names.general_names),
-        _ => None,
-    }
+    let ParsedExtension::SubjectAlternativeName(names) = extension else { return None };
+    id_among(&names.general_names)
 }
 
 /// The serialNumber attribute of a subject (X.520, OID 2.5.4.5).

@@ -14,7 +14,7 @@ use crate::{
     admin, est, links,
     pki::{ca::HubCa, files, maker::Maker, verify},
     settings::Settings,
-    store::{Committer, Disk, DiskSettings, Durability, Seal},
+    store::{Committer, Disk, DiskSettings, Durability, Seal, Stored},
 };
 use anyhow::Context;
 use hub_core::{Hub, OwnIdentity, Table, Uplink};
@@ -106,8 +106,6 @@ pub fn store_key(data_dir: &Path) -> anyhow::Result<[u8; 32]> {
         .try_into()
         .with_context(|| format!("{} does not hold a key of 32 bytes", path.display()))
 }
-
-type Stored = Vec<(String, Vec<u8>, Vec<u8>)>;
 
 fn restore(settings: &Settings, ca: &HubCa, stored: Stored, clock: &Clock) -> anyhow::Result<Hub> {
     let software = Label::new(env!("CARGO_PKG_VERSION"))?;

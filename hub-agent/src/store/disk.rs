@@ -52,6 +52,9 @@ struct Open {
     file: File,
 }
 
+/// What a store holds: table name, key, value.
+pub type Stored = Vec<(String, Vec<u8>, Vec<u8>)>;
+
 /// One batch: newest value by whole key, or removal.
 pub type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -92,13 +95,13 @@ impl Disk {
     ///
     /// # Errors
     /// When any record is not exactly what was written.
-    pub fn load(&self) -> Result<Vec<(String, Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn load(&self) -> Result<Stored, StoreError> {
         // sled may panic on damaged pages.
         let read = catch_unwind(AssertUnwindSafe(|| self.read_all()));
         read.unwrap_or_else(|_| Err(self.damaged("it cannot be read".to_owned())))
     }
 
-    fn read_all(&self) -> Result<Vec<(String, Vec<u8>, Vec<u8>)>, StoreError> {
+    fn read_all(&self) -> Result<Stored, StoreError> {
         let mut all = Vec::new();
         for entry in self.opened()?.database.iter() {
             let (key, sealed) = entry.map_err(|e| self.damaged(e.to_string()))?;

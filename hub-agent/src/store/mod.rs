@@ -9,7 +9,7 @@ mod disk;
 mod seal;
 
 pub use committer::{Committer, Completion, Job};
-pub use disk::{Batch, Disk, DiskSettings, Durability, whole_key};
+pub use disk::{Batch, Disk, DiskSettings, Durability, Stored, whole_key};
 pub use seal::Seal;
 
 /// What can go wrong with the store, and what to do about it.

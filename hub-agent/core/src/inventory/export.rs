@@ -40,6 +40,9 @@ pub struct ComponentView {
     /// What it says of itself.
     #[serde(flatten)]
     pub facts: Option<FactsView>,
+    /// Number of its newest announcement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub announcement: Option<u64>,
     /// Fields an inventory should have that the component did not give.
     pub missing: Vec<&'static str>,
     /// Its certificate.
@@ -172,6 +175,7 @@ pub fn view(record: &Record, connected: bool, with_history: bool) -> ComponentVi
             Origin::PairingCode { .. } => "pairing-code",
         },
         facts: record.facts.as_ref().map(FactsView::from),
+        announcement: record.facts.as_ref().map(|facts| facts.seq),
         missing: record.missing(),
         certificate,
         waits_for_approval: record.request.as_ref().is_some_and(|request| !request.approved),

@@ -35,7 +35,7 @@ impl Authority {
     pub(crate) fn identity(&self, name: &str, validity: Validity) -> Identity {
         let (params, key) = leaf(name, validity);
         let certificate = params.signed_by(&key, &self.0).unwrap();
-        Identity { chain: vec![certificate.der().clone()], key: key.try_into().unwrap() }
+        Identity { chain: vec![certificate.der().clone()], key: key.into() }
     }
 
     fn roots(&self) -> Arc<RootCertStore> {
@@ -68,7 +68,7 @@ impl Authority {
 pub(crate) fn self_signed(name: &str) -> Identity {
     let (params, key) = leaf(name, Validity::Now);
     let certificate = params.self_signed(&key).unwrap();
-    Identity { chain: vec![certificate.der().clone()], key: key.try_into().unwrap() }
+    Identity { chain: vec![certificate.der().clone()], key: key.into() }
 }
 
 fn leaf(name: &str, validity: Validity) -> (CertificateParams, KeyPair) {

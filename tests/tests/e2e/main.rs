@@ -1,0 +1,15 @@
+//! Hub, fleet and cloud as real processes: what must hold from end to end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test stops at the first surprise and prints its counts"
+)]
+
+mod command_line;
+mod enrolment;
+mod power;
+mod product;
+mod revocation;
+mod scene;

@@ -1,0 +1,54 @@
+//! A hub with a fleet in a fresh folder.
+
+use std::{path::PathBuf, time::Duration};
+use tempfile::TempDir;
+use tests::harness::{Executable, Fleet, FleetPlan, Hub, HubPlan, maker};
+
+pub(crate) struct Scene {
+    pub(crate) hub: Hub,
+    pub(crate) folder: TempDir,
+    executable: Executable,
+}
+
+pub(crate) fn executable() -> Executable {
+    Executable(PathBuf::from(env!("CARGO_BIN_EXE_demo")))
+}
+
+impl Scene {
+    pub(crate) fn with(set: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = maker(&folder.path().join("maker")).unwrap();
+        let set = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let plan = HubPlan {
+            executable: executable(),
+            folder: folder.path().join("hub"),
+            maker: Some(root),
+            cloud: None,
+            set,
+        };
+        Self { hub: Hub::start(plan).unwrap(), folder, executable: executable() }
+    }
+
+    pub(crate) fn plan(&self, count: usize, seed: u64) -> FleetPlan {
+        FleetPlan {
+            count,
+            seed,
+            folder: self.folder.path().join(format!("fleet-{seed}")),
+            maker: self.folder.path().join("maker"),
+            codes: Vec::new(),
+            interval: 1,
+            stream: 50,
+        }
+    }
+
+    pub(crate) fn fleet(&self, plan: FleetPlan) -> Fleet {
+        Fleet::start(&self.executable, &self.hub, plan).unwrap()
+    }
+
+    /// A fleet of which every component is active.
+    pub(crate) fn active_fleet(&self, count: usize, seed: u64) -> Fleet {
+        let fleet = self.fleet(self.plan(count, seed));
+        fleet.bring_up(&self.hub, Duration::from_secs(120), |_| {}).unwrap();
+        fleet
+    }
+}
