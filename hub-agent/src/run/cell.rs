@@ -208,18 +208,17 @@ impl HubCell {
             self.happened.notify_waiters();
             self.dirty.notify_one();
         }
+        if !cuts.is_empty() {
+            self.refresh_revoked();
+        }
         if commit.is_some() {
             sends.into_iter().for_each(|send| batches.defer(Deferred::Send(send)));
+            cuts.into_iter().for_each(|cut| batches.defer(Deferred::Cut(cut)));
             self.dirty.notify_one();
-            drop(batches);
         } else {
             drop(batches);
             sends.iter().for_each(|send| self.send(send));
-        }
-        // A connection that must end does so even if the disk is full: that is the safe side.
-        if !cuts.is_empty() {
-            self.refresh_revoked();
-            cuts.iter().for_each(|cut| self.cut(*cut));
+            cuts.into_iter().for_each(|cut| self.cut(cut));
         }
         (answer, commit)
     }
@@ -314,6 +313,7 @@ impl HubCell {
             match waiting {
                 Deferred::Send(send) if failure.is_none() => self.send(&send),
                 Deferred::Send(_) => {}
+                Deferred::Cut(cut) => self.cut(cut),
                 // Whoever waited may be gone.
                 Deferred::Waiter(done) => drop(done.send(failure.is_none())),
             }

@@ -131,6 +131,10 @@ impl<G: Gate> Connection<G> {
             Ok(()) => self.serve().await,
             Err(closed) => closed,
         };
+        if matches!(closed, Closed::Cut(_) | Closed::Draining) {
+            // What is durable was promised an acknowledgement, whatever ends the session.
+            self.acknowledge();
+        }
         self.say_goodbye(closed).await;
         self.settle(closed);
     }

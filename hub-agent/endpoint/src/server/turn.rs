@@ -124,6 +124,12 @@ impl<G: Gate> Connection<G> {
         violations.first().map_or(Ok(()), |first| Err(violated(*first)))
     }
 
+    /// Only the acknowledgements that are due, for a session that ends.
+    pub(super) fn acknowledge(&mut self) {
+        let outcome = self.endpoint.shared().outcome.borrow();
+        self.client.session.borrow_mut().release(&outcome, &mut self.out, &mut Vec::new());
+    }
+
     fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), Closed> {
         // Announced as unavailable in CONNACK [MQTT-3.2.2-26].
         if subscribe.identifier.is_some() {
