@@ -1,7 +1,7 @@
 //! Identifiers and bounded texts: a value that exists is valid, also when serde made it.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::{fmt, str::FromStr};
+use std::{fmt, marker::PhantomData, str::FromStr};
 use uuid::{Uuid, Variant};
 
 /// Logical id of a component, the hub or the cloud: a UUID version 8 (RFC 9562) made of the first
@@ -68,7 +68,7 @@ impl Serialize for ComponentId {
 impl<'de> Deserialize<'de> for ComponentId {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         if d.is_human_readable() {
-            String::deserialize(d)?.parse().map_err(de::Error::custom)
+            deserialize_text(d)
         } else {
             Self::from_bytes(d.deserialize_bytes(FixedBytes)?).map_err(de::Error::custom)
         }
@@ -118,7 +118,7 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         if d.is_human_readable() {
-            String::deserialize(d)?.parse().map_err(de::Error::custom)
+            deserialize_text(d)
         } else {
             Ok(Self(d.deserialize_bytes(FixedBytes)?))
         }
@@ -137,13 +137,18 @@ impl Serialize for BootId {
 
 impl<'de> Deserialize<'de> for BootId {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        Ok(Self(d.deserialize_bytes(FixedBytes)?))
+        // JSON has no byte strings: a list of numbers stands for them there, and only there.
+        let readable = d.is_human_readable();
+        let bytes =
+            if readable { <[u8; 8]>::deserialize(d) } else { d.deserialize_bytes(FixedBytes) };
+        Ok(Self(bytes?))
     }
 }
 
+/// Takes a byte string only: a list of numbers would be a second encoding of the same value.
 struct FixedBytes<const N: usize>;
 
-impl<'de, const N: usize> de::Visitor<'de> for FixedBytes<N> {
+impl<const N: usize> de::Visitor<'_> for FixedBytes<N> {
     type Value = [u8; N];
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a byte string of {N} bytes")
@@ -151,16 +156,27 @@ impl<'de, const N: usize> de::Visitor<'de> for FixedBytes<N> {
     fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<[u8; N], E> {
         bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
     }
-    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; N], A::Error> {
-        // JSON has no byte strings: a list of N numbers stands for them.
-        let mut bytes = [0; N];
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            *byte = seq.next_element()?.ok_or_else(|| de::Error::invalid_length(index, &self))?;
-        }
-        match seq.next_element::<u8>()? {
-            None => Ok(bytes),
-            Some(_) => Err(de::Error::invalid_length(N + 1, &self)),
-        }
+}
+
+/// Reads a text and parses it. Unlike `String`, it takes no byte string, which would be a second
+/// encoding of the same value.
+pub(crate) fn deserialize_text<'de, D, T>(d: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err = InvalidText>,
+{
+    d.deserialize_str(TextOnly(PhantomData))
+}
+
+struct TextOnly<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = InvalidText>> de::Visitor<'_> for TextOnly<T> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
@@ -220,7 +236,7 @@ macro_rules! bounded_text {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                Self::new(&String::deserialize(d)?).map_err(de::Error::custom)
+                deserialize_text(d)
             }
         }
     };
@@ -318,5 +334,24 @@ mod tests {
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert!("00".parse::<Digest>().is_err());
         assert!("G".repeat(64).parse::<Digest>().is_err());
+    }
+
+    /// Criterion: T3.LA.1b (negative)
+    #[test]
+    fn a_byte_string_is_no_text_and_a_list_of_numbers_no_byte_string() {
+        let as_cbor = |bytes: &[u8]| crate::cbor::decode::<Slug>(bytes, 99);
+        assert!(as_cbor(b"\x64lamp").is_ok() && as_cbor(b"\x44lamp").is_err());
+        let boot = |bytes: &[u8]| crate::cbor::decode::<BootId>(bytes, 99);
+        assert!(
+            boot(b"\x4812345678").is_ok() && boot(b"\x88\x01\x01\x01\x01\x01\x01\x01\x01").is_err()
+        );
+    }
+
+    #[test]
+    fn boot_ids_are_lists_of_numbers_in_json() {
+        let boot = BootId([1, 2, 3, 4, 5, 6, 7, 8]);
+        let json = serde_json::to_string(&boot).unwrap();
+        assert_eq!(json, "[1,2,3,4,5,6,7,8]");
+        assert_eq!(serde_json::from_str::<BootId>(&json).unwrap(), boot);
     }
 }

@@ -1,7 +1,7 @@
 //! Points in time as the wire and the store carry them: plain numbers with a unit in the type.
 
-use crate::id::InvalidText;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use crate::id::{InvalidText, deserialize_text};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, str::FromStr, time::Duration};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
@@ -102,7 +102,7 @@ impl Serialize for Date {
 
 impl<'de> Deserialize<'de> for Date {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map_err(de::Error::custom)
+        deserialize_text(d)
     }
 }
 

@@ -1,0 +1,148 @@
+//! Random valid messages survive the way through their bytes.
+
+use proptest::{collection::vec, option, prelude::*};
+use protocol::{
+    cbor,
+    id::{BootId, ComponentId, Digest, Label, Note, Slug, Uri},
+    message::{
+        Announcement, Bye, ByeReason, CloudHello, Heartbeat, HubStatus, Interval, List, Lost,
+        TrustNotice, TrustState, V1,
+    },
+    time::{Date, Timestamp},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Debug;
+
+fn slug() -> impl Strategy<Value = Slug> {
+    "[a-z][a-z0-9-]{0,31}".prop_map(|text| Slug::new(&text).expect("a name"))
+}
+
+fn label() -> impl Strategy<Value = Label> {
+    "[^\\p{Cc}\\p{Z}][^\\p{Cc}]{0,62}"
+        .prop_filter_map("outer spaces", |text| Label::new(&text).ok())
+}
+
+fn note() -> impl Strategy<Value = Note> {
+    "[^\\p{Cc}]{1,160}".prop_map(|text| Note::new(&text).expect("a note"))
+}
+
+fn uri() -> impl Strategy<Value = Uri> {
+    "[a-z][a-z0-9+.-]{0,9}:[!-~&&[^\"<>\\\\]]{1,240}"
+        .prop_map(|text| Uri::new(&text).expect("a URI"))
+}
+
+fn slugs() -> impl Strategy<Value = List<Slug, 16>> {
+    vec(slug(), 0..=16).prop_filter_map("twice", List::new)
+}
+
+fn date() -> impl Strategy<Value = Date> {
+    (1970_u16..=9999, 1_u8..=12, 1_u8..=31)
+        .prop_filter_map("no such day", |(year, month, day)| Date::new(year, month, day).ok())
+}
+
+fn interval() -> impl Strategy<Value = Interval> {
+    (1_u16..=3600).prop_map(|seconds| Interval::new(seconds).expect("in range"))
+}
+
+fn digest() -> impl Strategy<Value = Digest> {
+    any::<[u8; 32]>().prop_map(Digest)
+}
+
+fn boot() -> impl Strategy<Value = BootId> {
+    any::<[u8; 8]>().prop_map(BootId)
+}
+
+fn announcement() -> impl Strategy<Value = Announcement> {
+    let names = (slug(), label(), label(), label(), label());
+    let numbers = (any::<u64>(), any::<u32>(), interval(), any::<u32>());
+    let extras = (option::of(uri()), option::of(date()));
+    (boot(), names, numbers, digest(), (slugs(), slugs(), slugs()), extras).prop_map(
+        |(
+            boot,
+            (kind, maker, model, serial, firmware),
+            numbers,
+            firmware_digest,
+            lists,
+            extras,
+        )| {
+            let (seq, hardware, interval, config) = numbers;
+            let (interfaces, streams, data) = lists;
+            let (sbom, support_end) = extras;
+            Announcement {
+                version: V1,
+                seq,
+                boot,
+                kind,
+                maker,
+                model,
+                serial,
+                hardware,
+                firmware,
+                firmware_digest,
+                interfaces,
+                streams,
+                data,
+                interval,
+                config,
+                sbom,
+                support_end,
+            }
+        },
+    )
+}
+
+fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T) {
+    let bytes = cbor::encode(message);
+    assert_eq!(cbor::check(&bytes), Ok(()));
+    assert_eq!(cbor::decode::<T>(&bytes, bytes.len()).as_ref(), Ok(message));
+    assert!(cbor::decode::<T>(&bytes, bytes.len() - 1).is_err(), "a limit is a limit");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Criterion: T3.LA.1b (positive)
+    #[test]
+    fn announcements_survive(message in announcement()) {
+        survives(&message);
+    }
+
+    #[test]
+    fn short_messages_survive(boot in boot(), seq: u64, uptime: u64, reason in 0..ByeReason::ALL.len()) {
+        survives(&Heartbeat { version: V1, boot, seq, uptime });
+        survives(&Bye { version: V1, seq, reason: ByeReason::ALL[reason] });
+        survives(&Lost { version: V1 });
+    }
+
+    #[test]
+    fn trust_notices_survive(
+        state in 0..TrustState::ALL.len(),
+        since: u64,
+        reason in note(),
+        renew_at in option::of(any::<u64>()),
+    ) {
+        let state = TrustState::ALL[state];
+        survives(&TrustNotice { version: V1, state, since: Timestamp(since), reason, renew_at });
+    }
+
+    #[test]
+    fn messages_of_hub_and_cloud_survive(
+        numbers: (u64, u64, u32, u32, u32),
+        key in digest(),
+        labels in (label(), label(), label()),
+    ) {
+        let (seq, time, members, active, quarantined) = numbers;
+        let (maker, model, software) = labels;
+        survives(&HubStatus {
+            version: V1,
+            seq,
+            time: Timestamp(time),
+            software: software.clone(),
+            members,
+            active,
+            quarantined,
+        });
+        let id = ComponentId::from_key_digest(&key);
+        survives(&CloudHello { version: V1, id, maker, model, software });
+    }
+}
