@@ -1,4 +1,4 @@
-"""A component in Python, written from the pages in protocol/ alone: enrols with a pairing link,
+"""A component in Python that follows the pages in protocol/: enrols with a pairing link,
 announces itself, lives, renews its certificate, tries what it may not, and leaves.
 
 Usage: component.py hubpair://HOST:PORT/?code=…&ca=…&mqtt=…

@@ -66,7 +66,13 @@ impl Raw {
                     let texts: Vec<_> = items.iter().map(text).collect();
                     self.set(&key, &texts.join(","), Source::File(path.to_owned()))?;
                 }
-                other => self.set(&key, &text(other), Source::File(path.to_owned()))?,
+                toml::Value::String(_)
+                | toml::Value::Integer(_)
+                | toml::Value::Float(_)
+                | toml::Value::Boolean(_)
+                | toml::Value::Datetime(_) => {
+                    self.set(&key, &text(value), Source::File(path.to_owned()))?;
+                }
             }
         }
         Ok(())

@@ -24,6 +24,7 @@ fn word(answer: Answer) -> (u16, String) {
 }
 
 /// Criterion: T3.LA.1c (positive)
+/// Criterion: T1.LA.4 (positive)
 #[test]
 fn a_pairing_code_waits_for_approval_and_renewal_needs_no_new_one() {
     let scene = Scene::with(&[]);

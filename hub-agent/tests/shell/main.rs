@@ -1,0 +1,10 @@
+//! The rooms of the shell that need no running daemon: store, keys, signing requests.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise and prints its counts"
+)]
+
+mod keys;
+mod store;
