@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`roles`] | one executable that can be hub, fleet or cloud |
 //! | [`harness`] | hub, fleet and cloud as real processes |
+//! | [`power_loss`] | a file system that forgets what was not synced |
 //! | [`demo`] | the demo: claims, each checked before it is printed |
 
 pub mod demo;
 pub mod harness;
+pub mod power_loss;
 pub mod roles;

@@ -1,4 +1,4 @@
-//! The demo's executable starts itself again as hub, fleet or cloud, from the same libraries as their
+//! The demo's executable starts itself again as hub, fleet, cloud or a load of the store, from the same libraries as their
 //! own executables.
 
 use std::{ffi::OsString, process::ExitCode};
@@ -12,6 +12,7 @@ pub fn act(args: &[OsString]) -> Option<ExitCode> {
         "hub-agent" => Some(hub_agent::main_with_args(rest)),
         "device-sim" => Some(device_sim::main_with_args(rest)),
         "cloud-stub" => Some(cloud_stub::main_with_args(rest)),
+        "store-load" => Some(crate::power_loss::load::main_with_args(&rest)),
         _ => None,
     }
 }

@@ -224,6 +224,8 @@ fn open(settings: &DiskSettings) -> Result<Open, StoreError> {
         .write(true)
         .open(settings.path.join("state/db"))
         .map_err(io)?;
+    // sled writes its parameters without syncing them: torn, they make the whole store unreadable.
+    File::open(settings.path.join("state/conf")).and_then(|conf| conf.sync_all()).map_err(io)?;
     sync_folder(&settings.path.join("state"))?;
     sync_folder(&settings.path)?;
     Ok(Open { database, file })
