@@ -12,7 +12,23 @@ pub fn act(args: &[OsString]) -> Option<ExitCode> {
         "hub-agent" => Some(hub_agent::main_with_args(rest)),
         "device-sim" => Some(device_sim::main_with_args(rest)),
         "cloud-stub" => Some(cloud_stub::main_with_args(rest)),
+        "hub-without-commit" => Some(without_commit(rest)),
         "store-load" => Some(crate::power_loss::load::main_with_args(&rest)),
         _ => None,
     }
+}
+
+/// A hub that makes nothing durable, for benches that show what durability costs. `hub-agent` itself has
+/// no way to run like this.
+fn without_commit(args: Vec<OsString>) -> ExitCode {
+    let file = args.into_iter().next_back().map(std::path::PathBuf::from);
+    let sources = hub_agent::settings::Sources { file, overrides: Vec::new() };
+    let run = || -> anyhow::Result<()> {
+        let (settings, _) = hub_agent::settings::read(&sources, std::iter::empty())?;
+        hub_agent::telemetry::start(&settings)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let daemon = hub_agent::run::daemon(settings, hub_agent::store::Durability::Off);
+        tokio::task::LocalSet::new().block_on(&runtime, daemon)
+    };
+    if run().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
