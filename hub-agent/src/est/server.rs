@@ -107,11 +107,11 @@ impl Place {
     fn take(open: &Open, from: IpAddr, limits: &EstLimits) -> Option<Self> {
         let mut counts = open.borrow_mut();
         let total: u32 = counts.values().sum();
-        let own = counts.entry(from).or_default();
-        if total >= limits.connections || *own >= limits.per_address {
+        let own = counts.get(&from).copied().unwrap_or(0);
+        if total >= limits.connections || own >= limits.per_address {
             return None;
         }
-        *own += 1;
+        counts.insert(from, own + 1);
         drop(counts);
         Some(Self { open: open.clone(), from })
     }

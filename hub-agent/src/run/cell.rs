@@ -263,7 +263,11 @@ impl HubCell {
         loop {
             tokio::select! {
                 biased;
-                Some(completion) = completions.recv() => self.completed(completion),
+                completion = completions.recv() => match completion {
+                    Some(completion) => self.completed(completion),
+                    // Without its thread nothing would ever be acknowledged again: better start anew.
+                    None => anyhow::bail!("the store's thread ended by itself; restart the hub"),
+                },
                 () = self.dirty.notified() => self.commit(false),
                 _ = ticks.tick() => self.tick(),
                 () = &mut stop => break,
