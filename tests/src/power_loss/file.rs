@@ -30,9 +30,12 @@ impl Cut {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        self.random =
-            self.random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        (self.random >> 33) as usize % bound.max(1)
+        // SplitMix64: neighbouring seeds decide quite differently.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 1) as usize % bound.max(1)
     }
 }
 
