@@ -4,13 +4,13 @@ use crate::scene::Scene;
 use std::{collections::BTreeMap, time::Duration};
 use tests::harness::{Fleet, Hub};
 
-/// Rounds in a usual run, and in a long one (HUB_LONG=1).
+/// Rounds in a usual run, and in a long one (LONG_TESTS=1).
 const ROUNDS: (usize, usize) = (20, 200);
 
 /// Criterion: T3.AI.3 (positive)
 #[test]
 fn no_acknowledged_announcement_is_lost_when_the_hub_is_killed_under_load() {
-    let rounds = if std::env::var_os("HUB_LONG").is_some() { ROUNDS.1 } else { ROUNDS.0 };
+    let rounds = if std::env::var_os("LONG_TESTS").is_some() { ROUNDS.1 } else { ROUNDS.0 };
     let scene = Scene::with(&[("mqtt.messages_per_second", "1000")]);
     let mut plan = scene.plan(8, 1);
     plan.stream = 5;

@@ -16,13 +16,13 @@ use tests::{
     },
 };
 
-/// Rounds of each mode in a usual run, and in a long one (HUB_LONG=1).
+/// Rounds of each mode in a usual run, and in a long one (LONG_TESTS=1).
 const ROUNDS: (u64, u64) = (8, 100);
 
 /// Criterion: T3.AI.3 (positive)
 #[test]
 fn no_acknowledged_commit_is_lost_or_torn_when_the_power_goes() {
-    let rounds = if std::env::var_os("HUB_LONG").is_some() { ROUNDS.1 } else { ROUNDS.0 };
+    let rounds = if std::env::var_os("LONG_TESTS").is_some() { ROUNDS.1 } else { ROUNDS.0 };
     for mode in Mode::ALL {
         let mut acknowledged = 0;
         for seed in 0..rounds {
