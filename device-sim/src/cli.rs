@@ -85,6 +85,9 @@ struct Run {
     /// Folder of the components' memories
     #[arg(long)]
     state: PathBuf,
+    /// How many of each hundred components are flaky: they hang up, restart, repeat and lose messages
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    flaky: u8,
     /// Folder of a maker's authority: components enrol with its IDevIDs
     #[arg(long)]
     maker: Option<PathBuf>,
@@ -184,6 +187,7 @@ async fn run_fleet(run: Run) -> anyhow::Result<ExitCode> {
         seed: run.seed,
         state: run.state.clone(),
         pace: Pace { interval, stream: run.stream },
+        flaky: usize::from(run.flaky),
         ack_log: run.ack_log.clone(),
         proofs: Box::new(proofs),
     })?;
@@ -227,6 +231,7 @@ fn report(fleet: &Fleet, count: usize) -> anyhow::Result<()> {
         "active": progress.active.get(),
         "acknowledged": progress.acknowledged.get(),
         "refused": progress.refused.get(),
+        "flaws": progress.flaws.get(),
         "trouble": *progress.trouble.borrow(),
     });
     let mut out = std::io::stdout().lock();

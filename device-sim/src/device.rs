@@ -2,6 +2,7 @@
 //! the same life, in simulation and on the wire.
 
 use crate::{
+    flaky::{Flaky, Flaw},
     flash::{Credentials, Flash},
     profile::Profile,
 };
@@ -71,6 +72,8 @@ pub enum Output {
     Reenrol,
     /// Connect.
     Connect,
+    /// Drop the connection without a word.
+    HangUp,
     /// Subscribe to its trust topic.
     Subscribe(String),
     /// Publish.
@@ -111,7 +114,9 @@ pub struct Device {
     flash: Flash,
     pace: Pace,
     random: ChaCha8Rng,
+    flaky: Option<Flaky>,
     boot: BootId,
+    booted: u64,
     stage: Stage,
     failures: u32,
     renewing: bool,
@@ -128,14 +133,15 @@ impl Device {
     #[must_use]
     pub fn new(profile: &'static Profile, flash: Flash, pace: Pace, seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut boot = [0; 8];
-        random.fill_bytes(&mut boot);
+        let boot = new_boot(&mut random);
         Self {
             profile,
             flash,
             pace,
             random,
-            boot: BootId(boot),
+            flaky: None,
+            boot,
+            booted: 0,
             stage: Stage::Off,
             failures: 0,
             renewing: false,
@@ -146,6 +152,18 @@ impl Device {
             next_value: 0,
             trust: None,
         }
+    }
+
+    /// The same device with these troubles.
+    #[must_use]
+    pub fn with_flaws(self, flaky: Flaky) -> Self {
+        Self { flaky: Some(flaky), ..self }
+    }
+
+    /// How often something went wrong with it so far.
+    #[must_use]
+    pub fn flaws(&self) -> u64 {
+        self.flaky.as_ref().map_or(0, Flaky::count)
     }
 
     /// What survives.
@@ -190,8 +208,7 @@ impl Device {
             Input::EnrolFailed => self.enrol_failed(now),
             Input::Connected => self.connected(now),
             Input::Disconnected => {
-                let retry_at = now.mono + self.backoff();
-                self.stage = Stage::Offline { retry_at };
+                self.disconnected(now);
                 Vec::new()
             }
             Input::Answered(Token::Announcement(seq), true) if seq == self.flash.seq => {
@@ -265,6 +282,18 @@ impl Device {
         vec![Output::Save, next]
     }
 
+    fn disconnected(&mut self, now: Now) {
+        let retry_at = now.mono + self.backoff();
+        self.stage = Stage::Offline { retry_at };
+    }
+
+    /// The power went and came back.
+    fn restart(&mut self, now: Now) -> Vec<Output> {
+        self.boot = new_boot(&mut self.random);
+        (self.booted, self.heartbeats) = (now.mono, 0);
+        [Output::HangUp].into_iter().chain(self.start()).collect()
+    }
+
     fn enrolled(&mut self, credentials: Credentials) -> Vec<Output> {
         self.flash.credentials = Some(credentials);
         self.failures = 0;
@@ -317,9 +346,17 @@ impl Device {
     fn speak(&mut self, now: Now) -> Vec<Output> {
         let mut outputs = Vec::new();
         if now.mono >= self.next_heartbeat {
+            match self.flaky.as_mut().and_then(Flaky::at_heartbeat) {
+                Some(Flaw::HangsUp) => {
+                    self.disconnected(now);
+                    return vec![Output::HangUp];
+                }
+                Some(Flaw::Restarts) => return self.restart(now),
+                Some(Flaw::Repeats | Flaw::Loses) | None => {}
+            }
             self.next_heartbeat = now.mono + self.interval();
             self.heartbeats += 1;
-            let uptime = now.mono / 1000;
+            let uptime = (now.mono - self.booted) / 1000;
             let beat = Heartbeat { version: V1, boot: self.boot, seq: self.heartbeats, uptime };
             outputs.extend(self.publish(Token::Other, Up::Heartbeat, cbor::encode(&beat), 0));
             outputs.extend(self.renewal(now));
@@ -327,7 +364,14 @@ impl Device {
         if self.pace.stream > 0 && now.mono >= self.next_value {
             self.next_value = now.mono + self.pace.stream;
             if self.announced && self.trust() == Some(TrustState::Active) {
-                outputs.extend(self.value());
+                let value = self.value();
+                match self.flaky.as_mut().and_then(Flaky::at_message) {
+                    Some(Flaw::Loses) => {}
+                    Some(Flaw::Repeats) => {
+                        outputs.extend([value.clone(), value].into_iter().flatten())
+                    }
+                    Some(Flaw::HangsUp | Flaw::Restarts) | None => outputs.extend(value),
+                }
             }
         }
         outputs
@@ -362,6 +406,12 @@ impl Device {
         self.failures += 1;
         1 + u64::from(self.random.next_u32()) % ceiling
     }
+}
+
+fn new_boot(random: &mut ChaCha8Rng) -> BootId {
+    let mut boot = [0; 8];
+    random.fill_bytes(&mut boot);
+    BootId(boot)
 }
 
 #[cfg(test)]
@@ -460,24 +510,63 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_life() {
-        let life = |seed| {
-            let mut device = online(seed);
-            device.trust = Some(TrustNotice {
-                version: V1,
-                state: TrustState::Active,
-                since: protocol::time::Timestamp(0),
-                reason: protocol::id::Note::new("x").unwrap(),
-                renew_at: None,
-            });
-            device.handle(Input::Answered(Token::Announcement(1), true), at(3));
-            let step = |device: &mut Device| {
-                let deadline = device.deadline().unwrap();
-                device.handle(Input::Timer, at(deadline))
-            };
-            (0..100).flat_map(|_| step(&mut device)).collect::<Vec<_>>()
-        };
+        let life = |seed| life(online(seed), 100);
         assert_eq!(life(7), life(7));
         assert_ne!(life(7), life(8));
         assert!(life(7).len() >= 100);
+    }
+
+    #[test]
+    fn a_flaky_device_hangs_up_restarts_repeats_and_loses_and_the_same_seed_does_so_again() {
+        let flaky = |seed| life(online(1).with_flaws(Flaky::new(seed)), 2000);
+        let outputs = flaky(7);
+        assert_eq!(outputs, flaky(7));
+        assert_ne!(outputs, flaky(8));
+        let count = |wanted: &Output| outputs.iter().filter(|output| *output == wanted).count();
+        let restarts = count(&Output::Save);
+        assert!(restarts > 0 && count(&Output::HangUp) > restarts, "restarts and breaks");
+        let values: Vec<u64> = outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::Publish { token: Token::Stream(_, number), .. } => Some(*number),
+                _ => None,
+            })
+            .collect();
+        assert!(values.windows(2).any(|two| two[0] == two[1]), "some are said twice");
+        assert!(values.windows(2).any(|two| two[0] + 1 < two[1]), "some are lost");
+    }
+
+    #[test]
+    fn a_restart_is_a_new_boot_with_a_greater_number_and_an_uptime_from_zero() {
+        let mut device = online(1);
+        let (boot, seq) = (device.boot, device.flash.seq);
+        let outputs = device.restart(at(50_000));
+        assert_eq!(outputs, [Output::HangUp, Output::Save, Output::Connect]);
+        assert!(device.boot != boot && device.flash.seq == seq + 1 && device.booted == 50_000);
+    }
+
+    /// What an active device does in so many steps of its timer; every connection comes about at once.
+    fn life(mut device: Device, steps: usize) -> Vec<Output> {
+        let active = TrustNotice {
+            version: V1,
+            state: TrustState::Active,
+            since: protocol::time::Timestamp(0),
+            reason: protocol::id::Note::new("x").unwrap(),
+            renew_at: None,
+        };
+        device.handle(Input::Received(cbor::encode(&active)), at(3));
+        let mut outputs = Vec::new();
+        let mut now = 3;
+        for _ in 0..steps {
+            let seq = device.flash.seq;
+            device.handle(Input::Answered(Token::Announcement(seq), true), at(now));
+            now = device.deadline().unwrap().max(now);
+            let mut step = device.handle(Input::Timer, at(now));
+            if step.contains(&Output::Connect) {
+                step.extend(device.handle(Input::Connected, at(now)));
+            }
+            outputs.extend(step);
+        }
+        outputs
     }
 }

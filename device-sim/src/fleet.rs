@@ -3,6 +3,7 @@
 use crate::{
     device::{Device, Pace, Token},
     est::Proof,
+    flaky::Flaky,
     flash::Flash,
     link::{HubAddress, Observer, Runner},
     profile::{GroundTruth, Profile},
@@ -37,6 +38,8 @@ pub struct Plan {
     pub state: PathBuf,
     /// How often devices speak.
     pub pace: Pace,
+    /// How many of each hundred devices are flaky.
+    pub flaky: usize,
     /// Where acknowledged messages are noted as JSON lines.
     pub ack_log: Option<PathBuf>,
     /// What authorises the device with this number and serial.
@@ -56,6 +59,8 @@ pub struct Progress {
     pub acknowledged: Cell<u64>,
     /// Messages refused.
     pub refused: Cell<u64>,
+    /// Troubles of the flaky devices.
+    pub flaws: Cell<u64>,
     /// Why enrolments were refused, the newest.
     pub trouble: RefCell<String>,
     changed: Notify,
@@ -92,12 +97,17 @@ impl Fleet {
                 Flash::read(&plan.state, &serial)?.unwrap_or_else(|| new_flash(profile, &serial));
             let life = flash.seq;
             let seed = plan.seed.rotate_left(32) ^ (index as u64) << 20 ^ life;
-            let device = Rc::new(RefCell::new(Device::new(profile, flash, plan.pace, seed)));
+            let mut device = Device::new(profile, flash, plan.pace, seed);
+            if is_flaky(index, plan.flaky) {
+                device = device.with_flaws(Flaky::new(seed));
+            }
+            let device = Rc::new(RefCell::new(device));
             let watcher = Watcher {
                 progress: progress.clone(),
                 folder: plan.state.clone(),
                 log: log.clone(),
                 seen: Cell::default(),
+                flaws: Cell::default(),
                 started: Rc::new(Notify::new()),
             };
             let started = watcher.started.clone();
@@ -155,6 +165,11 @@ impl Drop for Fleet {
     }
 }
 
+/// Spreads so many flaky devices over each hundred, all kinds among them.
+fn is_flaky(index: usize, of_hundred: usize) -> bool {
+    index % 100 * 37 % 100 < of_hundred
+}
+
 fn new_flash(profile: &Profile, serial: &str) -> Flash {
     Flash {
         serial: serial.to_owned(),
@@ -170,6 +185,7 @@ struct Watcher {
     folder: PathBuf,
     log: Rc<RefCell<Option<BufWriter<File>>>>,
     seen: Cell<(bool, bool, bool)>,
+    flaws: Cell<u64>,
     /// Told when the device is through its start.
     started: Rc<Notify>,
 }
@@ -212,6 +228,9 @@ impl Observer for Watcher {
     }
 
     fn changed(&self, device: &Device) {
+        let flaws = device.flaws();
+        let new = flaws - self.flaws.replace(flaws);
+        self.progress.flaws.set(self.progress.flaws.get() + new);
         let is_active = device.is_announced() && device.trust() == Some(TrustState::Active);
         let now = (device.id().is_some(), device.is_announced(), is_active);
         let was = self.seen.replace(now);
@@ -233,5 +252,20 @@ impl Observer for Watcher {
     fn not_enrolled(&self, device: &Device, why: &str) {
         self.progress.trouble.replace(format!("{}: {why}", device.flash().serial));
         self.started.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_of_each_hundred_are_flaky_as_asked() {
+        for asked in [0, 1, 10, 50, 100] {
+            for hundred in [0, 100, 700] {
+                let flaky = (hundred..hundred + 100).filter(|index| is_flaky(*index, asked));
+                assert_eq!(flaky.count(), asked);
+            }
+        }
     }
 }

@@ -358,6 +358,7 @@ impl Target {
                 Output::Enrol
                 | Output::Reenrol
                 | Output::Connect
+                | Output::HangUp
                 | Output::Subscribe(_)
                 | Output::Save => None,
             });

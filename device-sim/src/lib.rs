@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`device`] | one component's decisions, sans-IO: the same code in simulation and on the wire |
+//! | [`flaky`] | what goes wrong with one that means well |
 //! | [`profile`] | the kinds there are, and the ground truth of each device |
 //! | [`flash`] | what survives a power cut |
 //! | [`identity`] | keys, makers' certificates, signing requests |
@@ -14,6 +15,7 @@
 pub mod cli;
 pub mod device;
 pub mod est;
+pub mod flaky;
 pub mod flash;
 pub mod fleet;
 pub mod hostile;

@@ -122,6 +122,7 @@ impl<O: Observer> Runner<O> {
             Output::Enrol => self.enrol().await,
             Output::Reenrol => self.reenrol().await,
             Output::Connect => self.connect(),
+            Output::HangUp => self.session = None,
             Output::Subscribe(topic) => {
                 if let Some(session) = &self.session {
                     // A full queue means that the connection is gone; the next one subscribes again.

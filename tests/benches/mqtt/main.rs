@@ -90,6 +90,7 @@ fn enrolled(
         codes: Vec::new(),
         interval: 3600,
         stream: 0,
+        flaky: 0,
     };
     let mut fleet = Fleet::start(own, &hub, plan)?;
     fleet.bring_up(&hub, Duration::from_secs(300), |_| {})?;

@@ -53,6 +53,7 @@ pub(super) fn tell(options: &Options, executable: &Executable) -> anyhow::Result
         codes,
         interval: 10,
         stream: 1000,
+        flaky: 0,
     };
     let mut fleet = Fleet::start(executable, &hub, plan)?;
     bring_up(&fleet, &hub, count)?;
@@ -202,6 +203,7 @@ fn attack(
         codes: Vec::new(),
         interval: 10,
         stream: 0,
+        flaky: 0,
     };
     let mut own = Fleet::start(executable, hub, plan)?;
     own.bring_up(hub, PATIENCE, |_| {})?;

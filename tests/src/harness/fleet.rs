@@ -5,6 +5,7 @@ use anyhow::Context;
 use device_sim::{identity::MakerCa, profile::GroundTruth};
 use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -27,6 +28,8 @@ pub struct FleetPlan {
     pub interval: u16,
     /// Milliseconds between values; 0 for none.
     pub stream: u64,
+    /// How many of each hundred are flaky.
+    pub flaky: u8,
 }
 
 /// A running fleet.
@@ -66,6 +69,7 @@ impl Fleet {
             format!("--seed={}", plan.seed),
             format!("--interval={}", plan.interval),
             format!("--stream={}", plan.stream),
+            format!("--flaky={}", plan.flaky),
             format!("--state={}", path(&plan.folder.join("state"))),
             format!("--maker={}", path(&plan.maker)),
             format!("--codes={}", path(&codes)),
@@ -127,6 +131,21 @@ impl Fleet {
         let text = fs::read_to_string(self.plan.folder.join("acks.jsonl"))?;
         // The newest line may be half written.
         Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// Number of each component's newest acknowledged announcement, by logical id.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn announced(&self) -> anyhow::Result<BTreeMap<String, u64>> {
+        let mut newest = BTreeMap::new();
+        for line in self.acknowledged()? {
+            let id = line["topic"].as_str().and_then(|topic| topic.split('/').nth(1));
+            if let (Some(id), Some(seq)) = (id, line["what"]["announcement"].as_u64()) {
+                newest.insert(id.to_owned(), seq);
+            }
+        }
+        Ok(newest)
     }
 
     /// The fleet's folder of memories.

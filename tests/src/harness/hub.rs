@@ -5,6 +5,7 @@ use anyhow::Context;
 use protocol::id::Digest;
 use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -124,6 +125,22 @@ impl Hub {
     pub fn trust(&self, id: &str) -> anyhow::Result<String> {
         let answer = self.json(&["component", "show", id])?;
         Ok(answer["trust"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Checks that the hub has these announcements or newer ones, and that who made them is still the
+    /// member it was approved to be; the answer is how many.
+    ///
+    /// # Errors
+    /// When it lost one.
+    pub fn still_has(&self, announced: &BTreeMap<String, u64>) -> anyhow::Result<usize> {
+        for (id, seq) in announced {
+            let component = self.json(&["component", "show", id])?;
+            let kept = component["announcement"].as_u64().unwrap_or(0);
+            anyhow::ensure!(kept >= *seq, "{id} was acknowledged {seq}, the hub has {kept}");
+            let trust = &component["trust"];
+            anyhow::ensure!(trust == "active" || trust == "stale", "{id} was approved: {trust}");
+        }
+        Ok(announced.len())
     }
 
     /// Every event kept, as printed lines.

@@ -10,6 +10,8 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     fs,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -17,6 +19,9 @@ use std::{
 
 /// Nobody changes the files but through this mount.
 const VALID: Duration = Duration::from_secs(60);
+
+/// Every file is its owner's alone.
+const MODE: u32 = 0o600;
 
 /// Free blocks shown: more than any test needs.
 const BLOCKS: u64 = 1 << 24;
@@ -49,7 +54,11 @@ impl State {
                     .iter()
                     .try_for_each(|(name, child)| self.image_of(*child, cut, &path.join(name)))
             }
-            Some(Node::File(content)) => fs::write(path, content.after(cut)),
+            Some(Node::File(content)) => {
+                let mut options = fs::OpenOptions::new();
+                options.write(true).create_new(true).mode(MODE);
+                options.open(path)?.write_all(&content.after(cut))
+            }
             None => Ok(()),
         }
     }
@@ -76,10 +85,20 @@ impl State {
         Some(number)
     }
 
+    /// Whether a node has a name left.
+    fn has_name(&self, number: u64) -> bool {
+        self.nodes.values().any(|node| match node {
+            Node::Folder(entries) => entries.values().any(|named| *named == number),
+            Node::File(_) => false,
+        })
+    }
+
     fn attributes(&self, number: u64) -> Option<FileAttr> {
         let (kind, size, perm) = match self.nodes.get(&number)? {
             Node::Folder(_) => (FileType::Directory, 0, 0o700),
-            Node::File(content) => (FileType::RegularFile, content.current.len() as u64, 0o600),
+            Node::File(content) => {
+                (FileType::RegularFile, content.current.len() as u64, MODE as u16)
+            }
         };
         Some(FileAttr {
             ino: number,
@@ -112,7 +131,9 @@ impl Forgetful {
         let mut state = self.state();
         match state.entries(parent).and_then(|entries| entries.remove(name)) {
             Some(number) => {
-                state.nodes.remove(&number);
+                if !state.has_name(number) {
+                    state.nodes.remove(&number);
+                }
                 reply.ok();
             }
             None => reply.error(Errno::NOENT.raw_os_error()),
@@ -213,6 +234,17 @@ impl Filesystem for Forgetful {
 
     fn rmdir(&mut self, _: &Request<'_>, parent: u64, name: &OsStr, reply: ReplyEmpty) {
         self.remove(parent, name, reply);
+    }
+
+    fn link(&mut self, _: &Request<'_>, number: u64, parent: u64, name: &OsStr, reply: ReplyEntry) {
+        let mut state = self.state();
+        if let Some(entries) = state.entries(parent) {
+            entries.insert(name.to_owned(), number);
+        }
+        match state.attributes(number) {
+            Some(attributes) => reply.entry(&VALID, &attributes, 0),
+            None => reply.error(Errno::NOENT.raw_os_error()),
+        }
     }
 
     fn rename(

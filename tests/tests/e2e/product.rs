@@ -48,6 +48,42 @@ fn a_product_that_falls_silent_becomes_stale_and_comes_back() {
     assert_eq!(scene.hub.components().unwrap().len(), 3, "the same components under the same ids");
 }
 
+/// Components that break off, restart, repeat and lose messages are no clones and no attackers.
+///
+/// Criterion: T3.AI.3 (positive)
+#[test]
+fn a_flaky_product_is_refused_nothing_and_ends_up_known_as_it_is() {
+    let scene = Scene::with(&[]);
+    let mut plan = scene.plan(10, 1);
+    plan.flaky = 100;
+    let fleet = scene.fleet(plan);
+    fleet.bring_up(&scene.hub, Duration::from_secs(120), |_| {}).unwrap();
+    let mut report = serde_json::Value::Null;
+    for _ in 0..60 {
+        report = fleet.progress(Duration::from_secs(5)).unwrap();
+        if report["flaws"].as_u64() >= Some(500) {
+            break;
+        }
+    }
+    assert!(report["flaws"].as_u64() >= Some(500), "{report}");
+    assert_eq!(report["refused"], 0, "{report}");
+    // They mend: the same components without troubles.
+    drop(fleet);
+    let fleet = scene.active_fleet(10, 1);
+    let components = scene.hub.components().unwrap();
+    assert_eq!(components.len(), 10);
+    assert!(components.iter().all(|one| one["trust"] == "active"), "{components:?}");
+    let truth = fleet.truth().unwrap();
+    for one in &components {
+        let meant = truth.iter().find(|truth| truth.id.as_deref() == one["id"].as_str()).unwrap();
+        assert_eq!(one["serial"], meant.serial.as_str());
+    }
+    let events = scene.hub.events().unwrap();
+    let bad =
+        events.iter().find(|event| event["refusal"].is_string() || event["reason"] == "clone");
+    assert!(bad.is_none(), "{bad:?}");
+}
+
 /// Criterion: T1.AI.2 (positive)
 /// Criterion: T1.AI.2 (negative)
 #[test]

@@ -38,6 +38,7 @@ impl Scene {
             codes: Vec::new(),
             interval: 1,
             stream: 50,
+            flaky: 0,
         }
     }
 
