@@ -9,7 +9,7 @@ use crate::{
 use protocol::{
     cbor,
     id::{BootId, ComponentId},
-    message::{Bye, ByeReason, Heartbeat, Interval, TrustNotice, TrustState, V1},
+    message::{Heartbeat, Interval, TrustNotice, TrustState, V1},
     topic::{Down, Route, Up},
 };
 use rand_chacha::{
@@ -260,14 +260,6 @@ impl Device {
         }
         self.next_heartbeat = now.mono + self.interval();
         outputs
-    }
-
-    /// A goodbye with this reason.
-    pub fn bye(&mut self, reason: ByeReason) -> Vec<Output> {
-        self.flash.seq += 1;
-        let bye = Bye { version: V1, seq: self.flash.seq, reason };
-        let publish = self.publish(Token::Other, Up::Bye, cbor::encode(&bye), 1);
-        [Output::Save].into_iter().chain(publish).collect()
     }
 
     /// Each life has its own announcement, so its number is taken before anything is said.

@@ -3,6 +3,7 @@
 //!
 //! `cargo bench -p tests --bench mqtt`
 
+mod bare;
 mod client;
 mod report;
 mod server;
@@ -22,22 +23,28 @@ use tests::{
 /// Rounds of each load; the median counts.
 const ROUNDS: usize = 3;
 
+/// Components that are known, and that connect one after the other.
+const COMPONENTS: usize = 1000;
+
 /// How long each load lasts.
 const LOAD: Duration = Duration::from_secs(4);
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<_> = std::env::args_os().collect();
+    if args.get(1).is_some_and(|role| role == "bare-rustls") {
+        return bare::serve(&args[2..]);
+    }
     if roles::act(&args).is_some() {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
     let own = Executable::own()?;
-    let clients = enrolled(&own, folder.path(), 500)?;
+    let clients = enrolled(&own, folder.path(), COMPONENTS)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::default();
     for count in [50, 500] {
         for _ in 0..ROUNDS {
-            for kind in Kind::ALL {
+            for kind in Kind::LOADED {
                 let server = Server::start(kind, &own, folder.path())?;
                 let load = runtime.block_on(load(
                     &server,
@@ -49,10 +56,16 @@ fn main() -> anyhow::Result<()> {
         }
     }
     for _ in 0..ROUNDS {
-        for kind in [Kind::Mosquitto, Kind::HubWithoutCommit, Kind::Hub] {
+        for kind in Kind::ANSWERING {
             let server = Server::start(kind, &own, folder.path())?;
             report.latency(kind, runtime.block_on(latency(&server, &clients[0]))?);
+        }
+        for kind in Kind::CONNECTED {
+            let server = Server::start(kind, &own, folder.path())?;
             report.connects(kind, runtime.block_on(connects(&server, &clients))?);
+        }
+        for known in [0, COMPONENTS] {
+            report.start(known, start(&own, folder.path(), known)?);
         }
     }
     report.print();
@@ -156,6 +169,29 @@ async fn latency(server: &Server, who: &device_sim::flash::Flash) -> anyhow::Res
     }
     times.sort_by(f64::total_cmp);
     Ok((times[times.len() / 2], times[times.len() * 99 / 100]))
+}
+
+/// Milliseconds from start to the first answer of the command line, and resident memory in KiB, with
+/// nobody connected.
+fn start(own: &Executable, folder: &Path, known: usize) -> anyhow::Result<(f64, f64)> {
+    let mut set = Vec::new();
+    if known > 0 {
+        // The rounds before ended with a kill; this is the store they left.
+        let data = folder.join("hub/data");
+        let _ = std::fs::remove_file(data.join("admin.sock"));
+        set.push(("data_dir".to_owned(), data.display().to_string()));
+    }
+    let hub_folder = tempfile::tempdir_in(folder)?.keep();
+    let plan =
+        HubPlan { executable: own.clone(), folder: hub_folder, maker: None, cloud: None, set };
+    let mut hub = Hub::start(plan)?;
+    // Read before the list below, which takes memory of its own.
+    let resident = hub.resident().unwrap_or_default() as f64;
+    let seen = hub.components()?.len();
+    anyhow::ensure!(seen == known, "{seen} components are known, not {known}");
+    let time = hub.start_time.as_secs_f64() * 1e3;
+    hub.stop()?;
+    Ok((time, resident))
 }
 
 /// Connects per second, CPU milliseconds of the server each, and its memory in KiB each.

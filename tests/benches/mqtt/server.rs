@@ -1,4 +1,4 @@
-//! The servers: the hub with and without durable commits, and mosquitto.
+//! The servers: the hub with and without durable commits, mosquitto, and bare rustls.
 
 use anyhow::Context;
 use hub_agent::pki::ca::HubCa;
@@ -17,18 +17,27 @@ use tests::harness::{Executable, wait_until};
 pub(crate) enum Kind {
     Mosquitto,
     MosquittoForwarding,
+    BareRustls,
     HubWithoutCommit,
     Hub,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] =
+    /// Who takes the load of many.
+    pub(crate) const LOADED: [Self; 4] =
         [Self::Mosquitto, Self::MosquittoForwarding, Self::HubWithoutCommit, Self::Hub];
+
+    /// Who answers one message at a time.
+    pub(crate) const ANSWERING: [Self; 3] = [Self::Mosquitto, Self::HubWithoutCommit, Self::Hub];
+
+    /// Who lets many in.
+    pub(crate) const CONNECTED: [Self; 3] = [Self::Mosquitto, Self::BareRustls, Self::Hub];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Mosquitto => "mosquitto, nobody listens",
             Self::MosquittoForwarding => "mosquitto, one subscriber",
+            Self::BareRustls => "rustls alone",
             Self::HubWithoutCommit => "hub, commit off",
             Self::Hub => "hub, durable commit",
         }
@@ -45,6 +54,7 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = match kind {
             Kind::Mosquitto | Kind::MosquittoForwarding => mosquitto(folder, port)?,
+            Kind::BareRustls => bare_rustls(own, folder, port)?,
             Kind::HubWithoutCommit => hub(own, folder, port, "hub-without-commit")?,
             Kind::Hub => hub(own, folder, port, "hub-agent")?,
         };
@@ -102,8 +112,15 @@ fn hub(own: &Executable, folder: &Path, port: u16, role: &str) -> anyhow::Result
     Ok(command)
 }
 
-/// The same CA and a server certificate of it.
-fn mosquitto(folder: &Path, port: u16) -> anyhow::Result<Command> {
+fn bare_rustls(own: &Executable, folder: &Path, port: u16) -> anyhow::Result<Command> {
+    certificates(folder)?;
+    let mut command = Command::new(&own.0);
+    command.args(["bare-rustls", &port.to_string()]).arg(folder);
+    Ok(command)
+}
+
+/// The hub's CA and a server certificate of it, for the others.
+fn certificates(folder: &Path) -> anyhow::Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let now = Timestamp(u64::try_from(now.as_millis())?);
     let ca = HubCa::open(&folder.join("hub/data/pki"), now)?;
@@ -112,7 +129,12 @@ fn mosquitto(folder: &Path, port: u16) -> anyhow::Result<Command> {
     fs::write(path("ca.pem"), pem("CERTIFICATE", ca.certificate()))?;
     fs::write(path("server.pem"), pem("CERTIFICATE", &identity.chain[0]))?;
     let PrivateKeyDer::Pkcs8(key) = &identity.key else { anyhow::bail!("a PKCS#8 key") };
-    fs::write(path("server.key"), pem("PRIVATE KEY", key.secret_pkcs8_der()))?;
+    Ok(fs::write(path("server.key"), pem("PRIVATE KEY", key.secret_pkcs8_der()))?)
+}
+
+fn mosquitto(folder: &Path, port: u16) -> anyhow::Result<Command> {
+    certificates(folder)?;
+    let path = |name: &str| folder.join(name).display().to_string();
     let text = format!(
         "user root\npersistence false\nlog_type none\nset_tcp_nodelay true\nmax_queued_messages 100000\n\
          max_inflight_messages 0\nlistener {port} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\n\

@@ -87,7 +87,8 @@ impl Hub {
         if !request.strong {
             return Err(Refusal::WeakKey);
         }
-        let waiting = self.inventory.all().filter(|record| record.request.is_some()).count();
+        let waits = |record: &&Record| record.request.as_ref().is_some_and(|r| !r.approved);
+        let waiting = self.inventory.all().filter(waits).count();
         match self.inventory.get(id) {
             None if self.inventory.all().len() >= self.settings.max_components => {
                 Err(Refusal::Full)
@@ -145,6 +146,7 @@ impl Hub {
             request: None,
             credentials: Default::default(),
             facts: None,
+            goodbye: None,
             boots: Boots::default(),
             first_seen: now,
             last_seen: now,

@@ -65,7 +65,7 @@ impl Hub {
             self.welcome(id);
             return;
         }
-        if known.is_some_and(|known| facts.seq <= known.seq) {
+        if record.passed() >= Some(facts.seq) {
             self.message_refused(
                 id,
                 Refusal::Replayed,
@@ -166,11 +166,17 @@ impl Hub {
     }
 
     fn bye(&mut self, id: ComponentId, bye: &Bye) {
-        let Some(record) = self.inventory.get(id) else { return };
-        if record.facts.as_ref().is_some_and(|facts| bye.seq <= facts.seq) {
+        let Some(record) = self.inventory.get_mut(id) else { return };
+        if record.goodbye.as_ref() == Some(bye) {
+            // Its acknowledgement was lost.
+            return;
+        }
+        if record.passed() >= Some(bye.seq) {
             self.message_refused(id, Refusal::Replayed, "a goodbye with a number already passed");
             return;
         }
+        record.goodbye = Some(bye.clone());
+        self.save(id);
         match bye.reason {
             ByeReason::Leave => {
                 self.leave(id, "left the product: reset by its user");
@@ -217,9 +223,11 @@ impl Hub {
             let text = format!("a connection from {from} replaced a live one from {former}");
             self.event(EventKind::SessionTakeover, Some(id), None, text);
         }
-        let news =
-            self.inventory.get_mut(id).is_some_and(|record| record.credentials.note_use(serial));
-        if news {
+        if let Some(record) = self.inventory.get_mut(id)
+            && record.credentials.note_use(serial)
+        {
+            // The certificate arrived, so what was approved is done.
+            record.request = record.request.take().filter(|request| !request.approved);
             self.save(id);
         }
         self.heard(id);

@@ -4,7 +4,7 @@ use super::boots::Boots;
 use crate::access::{credential::Credentials, trust::Trust};
 use protocol::{
     id::{ComponentId, Digest, Label},
-    message::Announcement,
+    message::{Announcement, Bye},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ pub struct Record {
     /// What it says of itself: its newest announcement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Announcement>,
+    /// Its newest goodbye; announcements and goodbyes are numbered by one counter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goodbye: Option<Bye>,
     /// Its lives between starts.
     #[serde(default)]
     pub boots: Boots,
@@ -108,6 +111,12 @@ impl Record {
         }
         let (old, new) = (old.to_string(), new.to_string());
         self.history.push_back(Change { at, what: what.to_owned(), old, new });
+    }
+
+    /// The greatest number of its announcements and goodbyes so far: older ones do not count.
+    pub(crate) fn passed(&self) -> Option<u64> {
+        let announced = self.facts.as_ref().map(|facts| facts.seq);
+        announced.max(self.goodbye.as_ref().map(|goodbye| goodbye.seq))
     }
 
     /// Fields an inventory should have that the component did not give.

@@ -190,6 +190,21 @@ fn the_number_of_waiting_requests_is_bounded() {
     let request = world.request(2000, world.idevid(2000));
     assert_eq!(refusal(world.handle(Input::Enrol(request)).answer), Some(Refusal::Full));
     assert_eq!(world.command(Command::Approve(Selector::AllPending)), Ok(1024));
+    let request = world.request(2000, world.idevid(2000));
+    assert!(matches!(world.handle(Input::Enrol(request)).answer, Answer::Wait(_)), "room again");
+}
+
+/// Criterion: T3.LA.1c (negative)
+#[test]
+fn an_approval_is_good_for_one_certificate_in_use() {
+    let mut world = World::new();
+    let certificate = world.enrol(1);
+    let again = world.request(1, world.idevid(1));
+    let lost = world.handle(Input::Enrol(again.clone())).answer;
+    assert!(matches!(lost, Answer::Issue(_)), "the answer may have been lost: {lost:?}");
+    world.connect(1, &certificate);
+    let reset = world.handle(Input::Enrol(again)).answer;
+    assert!(matches!(reset, Answer::Wait(_)), "after its use the owner decides again: {reset:?}");
 }
 
 /// Criterion: T3.AI.3 (positive)

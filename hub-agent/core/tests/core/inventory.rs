@@ -132,6 +132,34 @@ fn an_older_announcement_rolls_nothing_back_and_a_repeat_is_harmless() {
 
 /// Criterion: T3.AI.3 (negative)
 #[test]
+fn a_replayed_goodbye_is_refused_and_a_repeated_one_says_nothing_new() {
+    let mut world = World::new();
+    world.member(1);
+    let bye = |seq, reason| cbor::encode(&Bye { version: V1, seq, reason });
+    let first = bye(2, ByeReason::Sleep);
+    assert_eq!(world.say(1, "bye", &first).events.len(), 1);
+    assert!(world.say(1, "bye", &first).events.is_empty(), "its acknowledgement was lost");
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.say(1, "bye", &bye(3, ByeReason::Restart)).events.len(), 1);
+    world.restart();
+    let mut changed = facts(1, 3);
+    changed.firmware = label("1.5.0");
+    let old =
+        [("bye", first), ("bye", bye(3, ByeReason::Leave)), ("announce", cbor::encode(&changed))];
+    for (leaf, old) in old {
+        let answer = world.say(1, leaf, &old).answer;
+        assert!(
+            matches!(answer, hub_core::Answer::Refused { why: Refusal::Replayed, .. }),
+            "{leaf}"
+        );
+    }
+    let same = world.announce(1, &facts(1, 1));
+    assert!(matches!(same.answer, hub_core::Answer::Done) && same.writes.is_empty(), "a repeat");
+    assert_eq!(world.state(1), TrustState::Active);
+}
+
+/// Criterion: T3.AI.3 (negative)
+#[test]
 fn silence_makes_stale_and_a_sign_of_life_brings_back() {
     let mut world = World::new();
     world.member(1);
