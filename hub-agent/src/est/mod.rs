@@ -1,7 +1,7 @@
 //! The enrolment service: EST (RFC 7030) over HTTPS.
 
 mod pkcs7;
-mod routes;
+pub(crate) mod routes;
 mod server;
 
 pub use pkcs7::certs_only;

@@ -147,7 +147,7 @@ fn decided(answer: EstAnswer) -> Reply {
     }
 }
 
-fn status(why: Refusal) -> StatusCode {
+pub(crate) fn status(why: Refusal) -> StatusCode {
     match why {
         Refusal::SlowDown | Refusal::WrongCode | Refusal::SpentCode => {
             StatusCode::TOO_MANY_REQUESTS

@@ -171,3 +171,42 @@ impl Gate for ComponentGate {
         self.cell.apply(Input::EndpointRefused { who, from, word, detail });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The columns "MQTT 5.0" and "HTTP" of the contract's table of refusals are what the hub sends.
+    #[test]
+    fn the_contract_gives_the_codes_that_the_hub_sends() {
+        let readme = include_str!("../../../protocol/README.md");
+        let mut checked = 0;
+        for why in Refusal::ALL {
+            let word = format!("`{}`", why.slug());
+            let row = readme.lines().find(|line| {
+                line.starts_with("| ") && line.split('|').nth(2) == Some(&format!(" {word} "))
+            });
+            let cells: Vec<_> =
+                row.unwrap_or_else(|| panic!("no row {word}")).split('|').map(str::trim).collect();
+            let reason = refused(*why).reason;
+            for code in cells[5].split("; ").filter(|code| *code != "–") {
+                let (packet, code) = code.rsplit_once(' ').unwrap_or(("PUBACK", code));
+                let sent = match packet {
+                    "PUBACK" => reason.in_ack(),
+                    "SUBACK" => reason.in_suback(),
+                    "DISCONNECT" => crate::run::CUT_OFF,
+                    "CONNACK" => reason,
+                    other => panic!("no packet {other}"),
+                };
+                assert_eq!(format!("0x{:02X}", sent.code()), code, "{word} in {packet}");
+                checked += 1;
+            }
+            let status = crate::est::routes::status(*why).as_u16().to_string();
+            if cells[6] != "–" {
+                assert!(cells[6].split(", ").any(|said| said == status), "{word}: HTTP {status}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 30, "{checked} codes were compared");
+    }
+}

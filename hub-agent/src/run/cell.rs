@@ -24,6 +24,9 @@ use std::{
 };
 use tokio::sync::{Notify, mpsc, oneshot};
 
+/// How MQTT 5 is told that the owner or a rule ended a connection.
+pub const CUT_OFF: ReasonCode = ReasonCode::AdministrativeAction;
+
 /// What a daemon is made of.
 pub struct Parts {
     /// The decisions.
@@ -236,10 +239,7 @@ impl HubCell {
 
     fn cut(&self, Cut { who, why }: Cut) {
         self.handle.clear_retained(&format!("p/{who}/trust"));
-        self.handle.cut(
-            &who.to_string(),
-            Refused { reason: ReasonCode::AdministrativeAction, word: why.slug() },
-        );
+        self.handle.cut(&who.to_string(), Refused { reason: CUT_OFF, word: why.slug() });
     }
 
     fn refresh_revoked(&self) {

@@ -6,7 +6,7 @@ mod clock;
 mod events;
 mod shutdown;
 
-pub use cell::{HubCell, Parts};
+pub use cell::{CUT_OFF, HubCell, Parts};
 pub use clock::Clock;
 pub use events::EventRing;
 
