@@ -519,9 +519,11 @@ mod tests {
         assert!(restarts > 0 && count(&Output::HangUp) > restarts, "restarts and breaks");
         let values: Vec<u64> = outputs
             .iter()
-            .filter_map(|output| match output {
-                Output::Publish { token: Token::Stream(_, number), .. } => Some(*number),
-                _ => None,
+            .filter_map(|output| {
+                let Output::Publish { token: Token::Stream(_, number), .. } = output else {
+                    return None;
+                };
+                Some(*number)
             })
             .collect();
         assert!(values.windows(2).any(|two| two[0] == two[1]), "some are said twice");
