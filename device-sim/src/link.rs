@@ -32,6 +32,10 @@ use std::{
 /// Messages on their way to the hub; a full queue drops the next value.
 const QUEUE: usize = 32;
 
+/// Unacknowledged messages; what the hub allows. Without it rumqttc makes room for 65,535, 14 MB each
+/// connection.
+const IN_FLIGHT: u16 = 32;
+
 /// Where the hub is.
 #[derive(Clone, Debug)]
 pub struct HubAddress {
@@ -278,6 +282,7 @@ fn session(hub: &HubAddress, own: &crate::flash::Credentials) -> anyhow::Result<
     );
     options
         .set_keep_alive(Duration::from_secs(60))
+        .set_outgoing_inflight_upper_limit(IN_FLIGHT)
         .set_clean_start(true)
         .set_last_will(will)
         .set_network_options(network)

@@ -41,6 +41,9 @@ use std::{
 /// Messages on their way to the cloud; further ones are not made until there is room.
 const QUEUE: usize = 16;
 
+/// Unacknowledged messages. Without it rumqttc makes room for 65,535 in advance, 14 MB.
+const IN_FLIGHT: u16 = 16;
+
 /// How often the status is looked at.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
@@ -72,6 +75,7 @@ pub async fn run(cell: Rc<HubCell>, link: Link) {
     let hub = cell.ca().hub_id();
     let mut options = MqttOptions::new(hub.to_string(), &link.settings.host, link.settings.port);
     options
+        .set_outgoing_inflight_upper_limit(IN_FLIGHT)
         .set_keep_alive(Duration::from_secs(30))
         .set_clean_start(true)
         .set_transport(Transport::Tls(TlsConfiguration::Rustls(link.tls.clone())))

@@ -148,6 +148,12 @@ impl Fleet {
         Ok(newest)
     }
 
+    /// Resident memory in KiB.
+    #[must_use]
+    pub fn resident(&self) -> Option<u64> {
+        self.process.resident()
+    }
+
     /// The fleet's folder of memories.
     #[must_use]
     pub fn state(&self) -> PathBuf {

@@ -167,9 +167,7 @@ impl Hub {
     /// Resident memory in KiB.
     #[must_use]
     pub fn resident(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.pid())).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-        line.split_whitespace().nth(1)?.parse().ok()
+        self.process.resident()
     }
 
     /// Ends it as a power cut does; the answer is how to start it again on the same ports.

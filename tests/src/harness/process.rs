@@ -65,6 +65,14 @@ impl Process {
         self.child.id()
     }
 
+    /// Resident memory in KiB.
+    #[must_use]
+    pub fn resident(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    }
+
     /// Ends it without warning, as a power cut does.
     ///
     /// # Errors

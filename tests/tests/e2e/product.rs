@@ -25,6 +25,9 @@ fn fifty_components_of_five_kinds_are_in_the_inventory_as_they_are() {
     }
     let export = scene.hub.json(&["inventory", "export", "--format", "cyclonedx"]).unwrap();
     assert_eq!(export["components"].as_array().unwrap().len(), 50);
+    // 10,000 components fit into one process only while each takes well below a MiB.
+    let resident = fleet.resident().unwrap();
+    assert!(resident < 64 * 1024, "the fleet of 50 takes {resident} KiB");
 }
 
 /// Criterion: T3.AI.3 (negative)
