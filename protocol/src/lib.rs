@@ -10,9 +10,11 @@
 //! | [`topic`] | MQTT topic routes and what each may carry |
 //! | [`message`] | the hub's own messages, one type each |
 //! | [`cbor`] | the bounded, deterministic CBOR codec |
+//! | [`definition`] | what a maker says a kind of component is and may do |
 //! | [`refusal`] | why something was refused: codes, words, advice |
 
 pub mod cbor;
+pub mod definition;
 pub mod id;
 pub mod message;
 pub mod refusal;

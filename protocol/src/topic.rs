@@ -9,6 +9,9 @@ use std::fmt;
 /// Longest topic any route has: `p/` + 36 + `/stream/` + 32.
 pub const MAX_TOPIC: usize = 78;
 
+/// Longest payload that an application makes, in bytes.
+pub const MAX_PAYLOAD: usize = 8192;
+
 /// A topic that names something the protocol knows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
@@ -121,7 +124,7 @@ impl Route {
             Self::Up(_, Up::Heartbeat) => (64, false, (0, 1)),
             Self::Up(_, Up::Bye) => (64, false, (1, 2)),
             Self::Up(_, Up::Lost) | Self::ToCloud(_, ToCloud::Lost) => (64, false, (0, 1)),
-            Self::Up(_, Up::Stream(_)) => (8192, false, (0, 2)),
+            Self::Up(_, Up::Stream(_)) => (MAX_PAYLOAD, false, (0, 2)),
             Self::Down(_, Down::Trust) => (512, true, (1, 1)),
             Self::ToCloud(_, ToCloud::Status) => (1024, true, (1, 1)),
             Self::FromCloud(_, FromCloud::Hello) => (512, true, (1, 1)),

@@ -178,6 +178,7 @@ fn is_permissive(word: &str) -> bool {
     matches!(
         word,
         "MIT"
+            | "MIT-0"
             | "Apache-2.0"
             | "ISC"
             | "BSD-2-Clause"

@@ -3,4 +3,5 @@
 pub mod credential;
 pub mod gate;
 pub mod pairing;
+pub mod policy;
 pub mod trust;

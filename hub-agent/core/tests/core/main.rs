@@ -10,5 +10,7 @@
 mod enrolment;
 mod gate;
 mod inventory;
+mod maker;
+mod policy;
 mod replay;
 mod world;
