@@ -48,11 +48,22 @@ enum What {
     },
     /// Make a maker's certificate authority
     Maker {
-        /// Its folder: root.pem for the hub, maker.key for the fleet
+        /// Its folder: root.pem and definitions/ for the hub, maker.key for the fleet
         folder: PathBuf,
         /// Its name
         #[arg(long, default_value = "Simulated Maker")]
         name: String,
+    },
+    /// Sign a component definition as its maker would
+    Sign {
+        /// The document, TOML; check it first with: hub-agent definition check
+        document: PathBuf,
+        /// The maker's folder
+        #[arg(long)]
+        maker: PathBuf,
+        /// Where the signed definition goes
+        #[arg(short, long)]
+        output: PathBuf,
     },
 }
 
@@ -154,6 +165,13 @@ fn obey(command: What) -> anyhow::Result<ExitCode> {
             } else {
                 ExitCode::FAILURE
             })
+        }
+        What::Sign { document, maker, output } => {
+            let text = std::fs::read_to_string(&document);
+            let text = text.with_context(|| document.display().to_string())?;
+            let envelope = MakerCa::read(&maker)?.sign_definition(&text)?;
+            std::fs::write(&output, envelope).with_context(|| output.display().to_string())?;
+            Ok(ExitCode::SUCCESS)
         }
         What::Maker { folder, name } => {
             MakerCa::new(&name)?.write(&folder)?;

@@ -132,6 +132,19 @@ impl Target {
         );
         note("retained message", "PUBACK failure", self.retained().await);
         note("malformed payload", "PUBACK payload-format-invalid", self.malformed_payload().await);
+        note(
+            "value outside its definition",
+            "PUBACK payload-format-invalid",
+            self.publish_value(&[
+                0xa1, 0x65, b'v', b'a', b'l', b'u', b'e', 0x1a, 0xff, 0xff, 0xff, 0xff,
+            ])
+            .await,
+        );
+        note(
+            "value with a key nobody declared",
+            "PUBACK payload-format-invalid",
+            self.publish_value(&[0xa2, 0x61, b'x', 1, 0x65, b'v', b'a', b'l', b'u', b'e', 1]).await,
+        );
         note("replay of an older announcement", "PUBACK failure", self.replay().await);
         note("packet id 0", "DISCONNECT malformed-packet", self.malformed_packet().await);
         note("packet of a megabyte", "DISCONNECT packet-too-large", self.oversized().await);
@@ -214,6 +227,15 @@ impl Target {
     async fn malformed_payload(&self) -> Outcome {
         let own = self.credentials()?.id;
         self.refused_publish(&format!("p/{own}/announce"), b"{\"kind\":\"lamp\"}", false).await
+    }
+
+    /// A value on the first stream of its kind.
+    async fn publish_value(&self, payload: &[u8]) -> Outcome {
+        let own = self.credentials()?.id;
+        let profile =
+            Profile::of_kind(&self.own.kind).ok_or_else(|| anyhow::anyhow!("no such kind"))?;
+        let topic = format!("p/{own}/stream/{}", profile.streams[0].0);
+        self.refused_publish(&topic, payload, false).await
     }
 
     async fn replay(&self) -> Outcome {

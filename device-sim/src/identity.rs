@@ -2,9 +2,13 @@
 
 use crate::flash::Credentials;
 use anyhow::Context;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use cms::{cert::CertificateChoices, content_info::ContentInfo, signed_data::SignedData};
 use der::{Decode, Encode};
-use protocol::id::{ComponentId, Digest};
+use protocol::{
+    definition::{Definition, envelope::Envelope},
+    id::{ComponentId, Digest},
+};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
@@ -57,12 +61,17 @@ impl MakerCa {
         Ok(Self { issuer: Issuer::new(params, key), certificate })
     }
 
-    /// Writes `root.pem` and `maker.key`.
+    /// Writes `root.pem`, `maker.key` and the signed definitions of the simulated kinds.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        fs::create_dir_all(folder)?;
+        let definitions = folder.join("definitions");
+        fs::create_dir_all(&definitions)?;
+        for (kind, document) in crate::profile::DEFINITIONS {
+            let envelope = self.sign_definition(document)?;
+            fs::write(definitions.join(format!("{kind}.definition")), envelope)?;
+        }
         fs::write(folder.join("root.pem"), pem_text("CERTIFICATE", &self.certificate))?;
         fs::write(folder.join("maker.key"), self.issuer.key().serialize_pem())?;
         Ok(())
@@ -95,6 +104,28 @@ impl MakerCa {
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Identity { chain: vec![certificate.der().clone()], key: key.serialize_der() })
+    }
+
+    /// Signs a component definition for the maker that it names, with a new certificate of this
+    /// authority for code signing.
+    ///
+    /// # Errors
+    /// When the document has mistakes or the signing fails.
+    pub fn sign_definition(&self, document: &str) -> anyhow::Result<Vec<u8>> {
+        let definition = Definition::parse(document)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = named(&format!("{} definitions", definition.maker));
+        params.distinguished_name.push(DnType::OrganizationName, definition.maker.as_str());
+        params.not_after = date_time_ymd(9999, 12, 31);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::CodeSigning];
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let (algorithm, der) = (&ECDSA_P256_SHA256_FIXED_SIGNING, key.serialize_der());
+        let key = EcdsaKeyPair::from_pkcs8(algorithm, &der)?;
+        let chain = [certificate.der().to_vec()];
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let sign = |covered: &[u8]| key.sign(&random, covered).map(|made| made.as_ref().to_vec());
+        Ok(Envelope::seal(document, &chain, sign)?)
     }
 
     /// A certificate that looks like one of a hub: for attacks.

@@ -108,6 +108,16 @@ pub const PROFILES: &[Profile] = &[
     },
 ];
 
+/// The makers' definitions of the simulated kinds.
+pub const DEFINITIONS: &[(&str, &str)] = &[
+    ("lamp", include_str!("../definitions/lamp.toml")),
+    ("lock", include_str!("../definitions/lock.toml")),
+    ("camera", include_str!("../definitions/camera.toml")),
+    ("thermostat", include_str!("../definitions/thermostat.toml")),
+    ("leak-sensor", include_str!("../definitions/leak-sensor.toml")),
+    ("wall-switch", include_str!("../definitions/wall-switch.toml")),
+];
+
 /// What is true of one device; the hub's inventory must say the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct GroundTruth {
@@ -266,6 +276,23 @@ impl Value {
 mod tests {
     use super::*;
     use protocol::{cbor, id::BootId};
+
+    #[test]
+    fn every_profile_is_what_its_makers_definition_says() {
+        for profile in PROFILES {
+            let document = DEFINITIONS.iter().find(|(kind, _)| *kind == profile.kind).unwrap().1;
+            let definition = protocol::definition::Definition::parse(document).unwrap();
+            let streams: Vec<_> =
+                definition.streams.iter().map(|stream| stream.name.as_str()).collect();
+            let texts = |items: &[Slug]| items.iter().map(ToString::to_string).collect::<Vec<_>>();
+            assert_eq!(definition.maker.as_str(), profile.maker);
+            assert_eq!(streams, profile.streams.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+            assert_eq!(texts(&definition.interfaces.has), profile.interfaces);
+            assert_eq!(texts(&definition.data), profile.data);
+            assert_eq!(definition.support_end.to_string(), profile.support_end);
+            assert_eq!(definition.sbom.as_str(), profile.sbom());
+        }
+    }
 
     #[test]
     fn every_profile_makes_a_valid_announcement_equal_to_its_truth() {

@@ -99,6 +99,16 @@ refusals! {
     32 NoCertificate "no-certificate" "enrol first, then connect with the certificate";
     /// Authentication data that the service does not take.
     33 BadCredentials "bad-credentials" "send user 'pair' and the pairing code, or a certificate";
+    /// No signed definition covers the component's maker and kind.
+    34 UnknownKind "unknown-kind" "the owner adds its maker's definition: hub-agent definition add FILE";
+    /// A stream or command that the kind's definition does not declare.
+    35 NotDeclared "not-declared" "use only what the maker's definition declares";
+    /// A payload outside its declared schema.
+    36 WrongContent "wrong-content" "send what the schema in the maker's definition allows";
+    /// A value fell that never falls within one life.
+    37 OutOfOrder "out-of-order" "send values in the order in which they came about";
+    /// A definition that nobody trusted signed, that is older than the one in force, or has mistakes.
+    38 BadDefinition "bad-definition" "its maker finds mistakes with: hub-agent definition check FILE";
 }
 
 impl Refusal {

@@ -184,6 +184,8 @@ def main(link):
         assert component.publish("announce", encode(announcement(1, boot, "1.0"))).is_failure, "a replay"
         assert component.publish("stream/humidity", encode({"value": 1})).is_failure, "not announced"
         assert component.publish("stream/temperature", b"\xbf\xff").is_failure, "indefinite length"
+        assert component.publish("stream/temperature", encode({"value": 126})).is_failure, "out of range"
+        assert component.publish("stream/temperature", encode({"extra": 1, "value": 1})).is_failure, "not declared"
         assert component.publish("", b"", topic=f"p/{stranger}/announce").is_failure, "another's topic"
         assert component.subscribe(f"p/{stranger}/trust").is_failure
         component.leave()

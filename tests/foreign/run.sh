@@ -38,6 +38,9 @@ listen = "127.0.0.1:0"
 retry_after = "1s"
 [store]
 low_water = ${2:-1048576}
+[[makers]]
+name = "Foreign makers"
+roots = "$work/maker/root.pem"
 TOML
   "$demo" hub-agent run --settings "$work/hub.toml" 2>"$work/hub.log" &
   hub_pid=$!
@@ -47,6 +50,13 @@ TOML
   done
   mqtt=$(field listens.mqtt <"$work/status.json"); mqtt=${mqtt##*:}
   est=$(field listens.est <"$work/status.json"); est=${est##*:}
+}
+
+define() { # define KIND: its maker checks it and signs it, the owner adds it
+  local document=$here/definitions/$1.toml
+  hub definition check "$document" >/dev/null || fail "the definition of $1 is good"
+  "$demo" device-sim sign "$document" --maker "$work/maker" -o "$work/$1.definition"
+  hub definition add "$work/$1.definition" >/dev/null || fail "the definition of $1 comes into force"
 }
 
 stop_hub() { kill "$hub_pid"; wait "$hub_pid" || fail "the hub did not end in order"; hub_pid=; }
@@ -107,6 +117,7 @@ sys.stdout.buffer.write(enc({1: 1, 2: int(sys.argv[2]), 3: b"foreign!", 4: "gadg
 PY
 }
 
+"$demo" device-sim maker "$work/maker"
 echo "== openssl and curl enrol, renew and are refused"
 start_hub "$work/data"
 enrol alpha; alpha=$id
@@ -139,12 +150,20 @@ for version in mqttv311 mqttv5; do
   case $version in mqttv311) name=alpha id=$alpha ;; mqttv5) name=beta id=$beta ;; esac
   dir=$work/$name
   announcement "F-$name" 1 | mq pub "$dir" -V $version -q 1 -t "p/$id/announce" -s || fail "$version announces"
+  if [ $version = mqttv311 ]; then
+    [ "$(hub --json component show "$id" | field hold)" = unknown-kind ] || fail "no definition, so it is held"
+    define gadget
+    pass "a kind without a definition is held until the owner adds it"
+  fi
   [ "$(hub --json component show "$id" | field trust)" = active ] || fail "$version becomes active"
   mq sub "$dir" -V $version -q 1 -t "p/$id/trust" -C 1 -F %x >"$dir/trust.hex" || fail "$version hears how it is regarded"
   grep -qi '^a[0-9]*5010102\(03\)' "$dir/trust.hex" || fail "the notice says active: $(cat "$dir/trust.hex")"
   printf '\xa1\x62on\xf5' | mq pub "$dir" -V $version -q 2 -t "p/$id/stream/state" -s || fail "$version sends a value with QoS 2"
   pass "$version announces, listens and sends"
 done
+printf '\xa1\x62on\x01' | mq pub "$dir" -V mqttv5 -q 1 -t "p/$id/stream/state" -s >"$work/out" 2>&1 || true
+grep -qi 'payload format invalid' "$work/out" || fail "a value of the wrong type is refused: $(cat "$work/out")"
+pass "a value outside its definition is refused, and a 5.0 client is told"
 id=$beta
 other=$alpha
 mq pub "$work/beta" -V mqttv5 -q 1 -t "p/$other/announce" -m x >"$work/out" 2>&1 || true
@@ -162,6 +181,7 @@ pass "a revoked component stays out and stands in the revocation list"
 echo "== a component in Python, and CycloneDX's validator"
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt"
+define thermometer
 hub --json pair open --approve >"$work/python.json"
 timeout 120 "$work/venv/bin/python" "$here/component.py" "$(field links.0 <"$work/python.json")" || fail "the Python component"
 python_id=$(hub --json component list | python3 -c 'import json,sys; print([c["id"] for c in json.load(sys.stdin) if c.get("maker")=="Python Works"][0])')
@@ -180,6 +200,7 @@ echo "== a small disk fills up"
 mkdir -p "$work/small"
 if mount -t tmpfs -o size=24m tmpfs "$work/small" 2>/dev/null; then
   start_hub "$work/small/data" 4194304
+  define gadget
   enrol gamma; gamma=$id
   announcement F-gamma 1 | mq pub "$work/gamma" -V mqttv5 -q 1 -t "p/$gamma/announce" -s || fail "announces"
   head -c 22m /dev/zero >"$work/small/filler" 2>/dev/null || true

@@ -1,12 +1,15 @@
 //! Everything the hub can ask for.
 
 use crate::{
-    access::gate::{Outbound, Permitted},
+    access::{
+        gate::{Outbound, Permitted},
+        policy::{DefinitionError, Installed},
+    },
     event::StateEvent,
     persist::Table,
 };
 use protocol::{
-    id::{ComponentId, Digest},
+    id::{ComponentId, Digest, Label, Slug},
     refusal::Refusal,
     time::Timestamp,
 };
@@ -55,6 +58,17 @@ pub enum Answer {
     Done,
     /// Sign this and tell the hub with `Input::Issued`.
     Issue(IssueOrder),
+    /// The definition is in force.
+    Defined {
+        /// The definition's maker.
+        maker: Label,
+        /// Its kind.
+        kind: Slug,
+        /// What it did.
+        installed: Installed,
+    },
+    /// The definition is not in force, and why.
+    NotDefined(DefinitionError),
     /// Ask again after this time.
     Wait(Duration),
     /// No.

@@ -47,6 +47,14 @@ kinds! {
     ConnRefused "conn.refused" Low,
     /// The gate refused a message or subscription.
     PolicyDenied "policy.denied" Low,
+    /// A signed definition came into force.
+    DefinitionInForce "definition.in-force" Info,
+    /// A definition was refused.
+    DefinitionRefused "definition.refused" High,
+    /// No definition is in force: nothing is relayed.
+    PolicyEmpty "policy.empty" High,
+    /// A component was refused often within a minute.
+    ComponentSuspect "component.suspect" High,
     /// Bytes that are no message.
     PayloadMalformed "payload.malformed" Low,
     /// A component asks to enrol.

@@ -176,12 +176,15 @@ pub struct ReenrolRequest {
 pub enum Actor {
     /// A local user of this number, who may act as owner.
     LocalUser(u32),
+    /// The settings, read at the start.
+    Settings,
 }
 
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::LocalUser(uid) => write!(f, "local user {uid}"),
+            Self::Settings => f.write_str("the settings"),
         }
     }
 }
@@ -219,6 +222,8 @@ pub enum Command {
     },
     /// Close the pairing window.
     ClosePairing,
+    /// Put a signed definition in force.
+    Define(Vec<u8>),
 }
 
 /// The connection to the cloud.

@@ -2,7 +2,9 @@
 //! that an operator can read a store with the hub's own tools; stream values are raw bytes.
 
 use crate::{effect::Write, inventory::record::Record};
+use aws_lc_rs::digest::{SHA256, digest};
 use protocol::{
+    definition::Definition,
     id::{ComponentId, Slug},
     time::Timestamp,
 };
@@ -19,11 +21,14 @@ pub enum Table {
     Meta,
     /// The newest state events by number, a ring.
     Events,
+    /// Signed definitions by maker and kind.
+    Definitions,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: &'static [Self] = &[Self::Components, Self::Streams, Self::Meta, Self::Events];
+    pub const ALL: &'static [Self] =
+        &[Self::Components, Self::Streams, Self::Meta, Self::Events, Self::Definitions];
 
     /// The table's name, which never changes.
     #[must_use]
@@ -33,6 +38,7 @@ impl Table {
             Self::Streams => "streams",
             Self::Meta => "meta",
             Self::Events => "events",
+            Self::Definitions => "definitions",
         }
     }
 }
@@ -84,10 +90,21 @@ pub(crate) fn remove_stream(id: ComponentId, stream: &Slug) -> Write {
     Write { table: Table::Streams, key, value: None }
 }
 
+/// A definition: when it came into force, by which its signature is judged again, then the envelope.
+/// Keys are not sealed in the store, so this one is a digest of maker and kind.
+pub(crate) fn put_definition(of: &Definition, at: Timestamp, envelope: &[u8]) -> Write {
+    let name = format!("{}\0{}", of.maker, of.kind);
+    let key = digest(&SHA256, name.as_bytes()).as_ref().to_vec();
+    let value = [&at.0.to_be_bytes()[..], envelope].concat();
+    Write { table: Table::Definitions, key, value: Some(value) }
+}
+
 /// What the tables hold, typed.
 pub(crate) enum Restored {
     Record(Box<Record>),
     Counters(Counters),
+    /// An envelope, and when it came into force.
+    Definition(Timestamp, Vec<u8>),
     Nothing,
 }
 
@@ -103,6 +120,11 @@ pub(crate) fn restore(table: Table, key: &[u8], value: &[u8]) -> Result<Restored
         }
         Table::Meta if key == COUNTERS => {
             serde_json::from_slice(value).map(Restored::Counters).map_err(|e| error(e.to_string()))
+        }
+        Table::Definitions => {
+            // A damaged one is judged like any other: it does not come into force.
+            let (at, envelope) = value.split_first_chunk().unwrap_or((&[0; 8], value));
+            Ok(Restored::Definition(Timestamp(u64::from_be_bytes(*at)), envelope.to_vec()))
         }
         Table::Meta | Table::Streams | Table::Events => Ok(Restored::Nothing),
     }

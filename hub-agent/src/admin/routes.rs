@@ -1,10 +1,10 @@
 //! One request of the local API.
 
-use super::metrics;
+use super::{definitions, metrics};
 use crate::run::HubCell;
 use http_body_util::{BodyExt, Full, Limited};
 use hub_core::{
-    Actor, Answer, Command, Input, Selector,
+    Actor, Answer, Command, Hub, Input, Selector,
     access::pairing::{MAX_CODES, code_text},
 };
 use hyper::{
@@ -30,10 +30,10 @@ const MAX_WAIT: Duration = Duration::from_secs(20);
 type Reply = Response<Full<Bytes>>;
 
 /// Why a request has no answer, as HTTP says it.
-struct Failure {
-    status: StatusCode,
-    refusal: Refusal,
-    advice: String,
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    pub(super) refusal: Refusal,
+    pub(super) advice: String,
 }
 
 impl From<Refusal> for Failure {
@@ -52,7 +52,7 @@ impl From<Refusal> for Failure {
     }
 }
 
-fn bad(advice: impl Into<String>) -> Failure {
+pub(super) fn bad(advice: impl Into<String>) -> Failure {
     Failure { status: StatusCode::BAD_REQUEST, refusal: Refusal::BadRequest, advice: advice.into() }
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn answer(
     }
 }
 
-enum Body {
+pub(super) enum Body {
     Json(Value),
     Text(String),
 }
@@ -120,6 +120,11 @@ async fn route(
                 _ => return Err(bad("the format is json or cyclonedx")),
             }))
         }
+        (&Method::GET, ["v1", "definitions"]) => {
+            json(serde_json::to_value(cell.look(Hub::definitions)))
+        }
+        (&Method::GET, ["v1", "definitions", kind]) => definitions::show(cell, kind, query),
+        (&Method::POST, ["v1", "definitions"]) => definitions::add(cell, by, body).await,
         (&Method::GET, ["v1", "events"]) => Ok(Body::Json(events(cell, query).await)),
         (&Method::GET, ["v1", "metrics"]) => Ok(Body::Text(metrics::text(cell))),
         _ => Err(Failure {
@@ -153,7 +158,7 @@ fn find(cell: &HubCell, text: &str) -> Result<ComponentId, Failure> {
 }
 
 /// `%20` and the like in a name given in a path.
-fn percent_decoded(text: &str) -> String {
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
@@ -213,9 +218,12 @@ async fn changed(cell: &HubCell, by: &Actor, command: Command) -> Result<Body, F
     match cell.apply_durably(Input::Command { by: by.clone(), command }).await? {
         Answer::Changed(count) => Ok(Body::Json(json!({ "changed": count }))),
         Answer::Refused { why, .. } => Err(why.into()),
-        Answer::Done | Answer::Issue(_) | Answer::Wait(_) | Answer::PairingOpen(_) => {
-            Err(Refusal::Internal.into())
-        }
+        Answer::Done
+        | Answer::Issue(_)
+        | Answer::Wait(_)
+        | Answer::PairingOpen(_)
+        | Answer::Defined { .. }
+        | Answer::NotDefined(_) => Err(Refusal::Internal.into()),
     }
 }
 
@@ -254,9 +262,12 @@ async fn open_pairing(cell: &HubCell, by: &Actor, wanted: &Wanted) -> Result<Bod
             "mqtt": cell.mqtt_address(),
         }))),
         Answer::Refused { why, .. } => Err(why.into()),
-        Answer::Done | Answer::Issue(_) | Answer::Wait(_) | Answer::Changed(_) => {
-            Err(Refusal::Internal.into())
-        }
+        Answer::Done
+        | Answer::Issue(_)
+        | Answer::Wait(_)
+        | Answer::Changed(_)
+        | Answer::Defined { .. }
+        | Answer::NotDefined(_) => Err(Refusal::Internal.into()),
     }
 }
 
@@ -272,7 +283,7 @@ async fn events(cell: &HubCell, query: &str) -> Value {
     found.into()
 }
 
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query.split('&').find_map(|pair| match pair.split_once('=') {
         Some((key, value)) => (key == name).then_some(value),
         None => (pair == name).then_some(""),

@@ -31,27 +31,32 @@ impl Hub {
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Value, ClientError> {
-        self.json(Method::GET, path, None)
+        self.json(Method::GET, path, Bytes::new())
     }
 
     pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
-        self.json(Method::POST, path, Some(body))
+        self.json(Method::POST, path, body.to_string().into())
+    }
+
+    /// Sends bytes as they are.
+    pub(super) fn upload(&self, path: &str, body: Vec<u8>) -> Result<Value, ClientError> {
+        self.json(Method::POST, path, body.into())
     }
 
     pub(super) fn delete(&self, path: &str) -> Result<Value, ClientError> {
-        self.json(Method::DELETE, path, None)
+        self.json(Method::DELETE, path, Bytes::new())
     }
 
     pub(super) fn text(&self, path: &str) -> Result<String, ClientError> {
-        self.ask(Method::GET, path, None)
+        self.ask(Method::GET, path, Bytes::new())
     }
 
-    fn json(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
+    fn json(&self, method: Method, path: &str, body: Bytes) -> Result<Value, ClientError> {
         let text = self.ask(method, path, body)?;
         serde_json::from_str(&text).map_err(|e| ClientError::Broken(e.to_string()))
     }
 
-    fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<String, ClientError> {
+    fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<String, ClientError> {
         let broken = |e: &dyn std::fmt::Display| ClientError::Broken(e.to_string());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -64,9 +69,8 @@ impl Hub {
             let (mut sender, connection) = handshake.map_err(|e| broken(&e))?;
             // Its end shows in the request.
             let driver = tokio::spawn(connection);
-            let body = body.map(Value::to_string).unwrap_or_default();
             let request = Request::builder().method(method).uri(path).header("host", "hub");
-            let request = request.body(Full::<Bytes>::from(body)).map_err(|e| broken(&e))?;
+            let request = request.body(Full::new(body)).map_err(|e| broken(&e))?;
             let reply = sender.send_request(request).await.map_err(|e| broken(&e))?;
             let status = reply.status();
             let bytes = reply.into_body().collect().await.map_err(|e| broken(&e))?.to_bytes();

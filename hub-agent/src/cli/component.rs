@@ -87,14 +87,18 @@ fn reasoned(
     say(output, &hub.post(&path, &json!({ "reason": wanted.reason }))?, done)
 }
 
-/// A component's path; everything unusual in a name is escaped.
+/// A component's path.
 fn path(id: &str, rest: &str) -> String {
+    format!("/v1/components/{}{rest}", escaped(id))
+}
+
+/// A name in a path; everything unusual is escaped.
+pub(super) fn escaped(name: &str) -> String {
     let escape = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
         other => format!("%{other:02x}"),
     };
-    let id: String = id.bytes().map(escape).collect();
-    format!("/v1/components/{id}{rest}")
+    name.bytes().map(escape).collect()
 }
 
 fn say(output: &Output, answer: &Value, done: &str) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 
 mod client;
 mod component;
+mod definition;
 mod doctor;
 mod pairing;
 mod show;
@@ -41,6 +42,9 @@ impl Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
+            ClientError::Refused { refusal, advice } if refusal == "bad-definition" => {
+                Self::Verification(advice)
+            }
             ClientError::Refused { .. } => Self::Refused(error.to_string()),
             ClientError::NotRunning(_) | ClientError::Broken(_) => Self::Failed(error.to_string()),
         }
@@ -90,6 +94,9 @@ enum What {
     /// The product's components
     #[command(subcommand)]
     Component(component::Component),
+    /// What each kind of component may do
+    #[command(subcommand)]
+    Definition(definition::Definition),
     /// Let new components in with one-time codes
     #[command(subcommand)]
     Pair(pairing::Pair),
@@ -194,6 +201,7 @@ fn obey(cli: Cli, output: &Output) -> Result<(), Failure> {
         What::Run { .. } => run(settings),
         What::Status => status(&hub, output),
         What::Component(command) => component::obey(&hub, output, command),
+        What::Definition(command) => definition::obey(&hub, output, command),
         What::Pair(command) => pairing::obey(&hub, output, &settings, command),
         What::Inventory(Inventory::Export { format, output: file }) => {
             export(&hub, output, format, file)

@@ -179,7 +179,12 @@ pub(crate) fn status(why: Refusal) -> StatusCode {
         | Refusal::IdInUse
         | Refusal::WrongState
         | Refusal::ForeignWill
-        | Refusal::NoCertificate => StatusCode::FORBIDDEN,
+        | Refusal::NoCertificate
+        | Refusal::UnknownKind
+        | Refusal::NotDeclared
+        | Refusal::WrongContent
+        | Refusal::OutOfOrder
+        | Refusal::BadDefinition => StatusCode::FORBIDDEN,
     }
 }
 

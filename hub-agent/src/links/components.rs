@@ -46,7 +46,9 @@ impl ComponentGate {
 fn refused(why: Refusal) -> Refused {
     use Refusal as R;
     let reason = match why {
-        R::Malformed | R::BadRequest => ReasonCode::PayloadFormatInvalid,
+        R::Malformed | R::BadRequest | R::WrongContent | R::BadDefinition => {
+            ReasonCode::PayloadFormatInvalid
+        }
         R::TooLarge => ReasonCode::PacketTooLarge,
         R::UnknownTopic => ReasonCode::TopicNameInvalid,
         R::WildcardSubscription => ReasonCode::WildcardSubscriptionsNotSupported,
@@ -57,7 +59,7 @@ fn refused(why: Refusal) -> Refused {
         R::SlowDown => ReasonCode::MessageRateTooHigh,
         R::Full => ReasonCode::QuotaExceeded,
         R::StoreUnavailable => ReasonCode::ServerBusy,
-        R::Replayed | R::IdInUse => ReasonCode::ImplementationSpecificError,
+        R::Replayed | R::IdInUse | R::OutOfOrder => ReasonCode::ImplementationSpecificError,
         R::Internal => ReasonCode::UnspecifiedError,
         R::BadCredentials | R::WrongCode | R::SpentCode => ReasonCode::BadUserNameOrPassword,
         R::ForeignTopic
@@ -72,7 +74,9 @@ fn refused(why: Refusal) -> Refused {
         | R::WeakKey
         | R::WrongState
         | R::ForeignWill
-        | R::NoCertificate => ReasonCode::NotAuthorized,
+        | R::NoCertificate
+        | R::UnknownKind
+        | R::NotDeclared => ReasonCode::NotAuthorized,
     };
     Refused { reason, word: why.slug() }
 }

@@ -40,9 +40,13 @@ impl Desk {
             Ok(Answer::Issue(order)) => self.issue(order, request).await,
             Ok(Answer::Wait(time)) => EstAnswer::Wait(time),
             Ok(Answer::Refused { why, retry_after }) => EstAnswer::Refused { why, retry_after },
-            Ok(Answer::Done | Answer::Changed(_) | Answer::PairingOpen(_)) => {
-                refused(Refusal::Internal)
-            }
+            Ok(
+                Answer::Done
+                | Answer::Changed(_)
+                | Answer::PairingOpen(_)
+                | Answer::Defined { .. }
+                | Answer::NotDefined(_),
+            ) => refused(Refusal::Internal),
             Err(why) => refused(why),
         }
     }

@@ -1,6 +1,7 @@
 //! Makers whose IDevIDs the hub believes.
 
 use super::PkiError;
+use hub_core::access::policy::Anchor;
 use protocol::id::Label;
 use rustls::{
     RootCertStore,
@@ -54,6 +55,13 @@ impl Maker {
         now: UnixTime,
     ) -> bool {
         self.verifier.verify_client_cert(certificate, between, now).is_ok()
+    }
+
+    /// The maker's roots, for judging definitions.
+    #[must_use]
+    pub fn anchor(&self) -> Anchor {
+        let roots = self.roots.iter().map(|root| root.to_vec()).collect();
+        Anchor { name: self.name.clone(), roots }
     }
 
     /// The maker's roots.

@@ -3,6 +3,7 @@
 mod batch;
 mod cell;
 mod clock;
+mod definitions;
 mod events;
 mod shutdown;
 
@@ -39,9 +40,15 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`run`].
-pub async fn daemon(settings: Settings, durability: Durability) -> anyhow::Result<()> {
+pub async fn daemon(mut settings: Settings, durability: Durability) -> anyhow::Result<()> {
     let clock = Clock::start();
     let ca = HubCa::open(&settings.data_dir.join("pki"), clock.now().wall)?;
+    let makers: Vec<_> = settings
+        .makers
+        .iter()
+        .map(|m| Maker::read(m.name.clone(), &m.roots))
+        .collect::<Result<_, _>>()?;
+    settings.hub.anchors = makers.iter().map(Maker::anchor).collect();
     let disk = open_store(&settings, durability)?;
     let stored = disk.load()?;
     let old = stored
@@ -50,17 +57,15 @@ pub async fn daemon(settings: Settings, durability: Durability) -> anyhow::Resul
         .map(|(_, _, value)| value.clone());
     let events = EventRing::restore(old);
     let hub = restore(&settings, &ca, stored, &clock)?;
-    let makers: Vec<_> = settings
-        .makers
-        .iter()
-        .map(|m| Maker::read(m.name.clone(), &m.roots))
-        .collect::<Result<_, _>>()?;
     let (committer, completions) = Committer::start(disk)?;
     let handle = Handle::new(settings.mqtt.clone());
     let parts =
         Parts { hub, events, ca, makers, committer, handle: handle.clone(), clock, settings };
     let cell = HubCell::new(parts);
     let settings = cell.settings().clone();
+    if let Some(folder) = &settings.definitions {
+        definitions::put_in_force(&cell, folder)?;
+    }
     let mqtt = TcpListener::bind(settings.mqtt_listen).await.context(settings.mqtt_listen)?;
     let est = TcpListener::bind(settings.est_listen).await.context(settings.est_listen)?;
     cell.listens(mqtt.local_addr()?, est.local_addr()?);

@@ -59,6 +59,11 @@ pub const KEYS: &[Key] = &[
         "intervals without a sign of life that make a component stale",
     ),
     key("store.low_water", "16777216", "bytes that must stay free on the disk"),
+    key(
+        "definitions",
+        "",
+        "folder of signed component definitions (*.definition), read at the start; empty: none",
+    ),
     key("cloud.address", "", "host and port of the maker's cloud; empty: no cloud"),
     key("cloud.server_name", "", "name in the cloud's certificate"),
     key("cloud.roots", "", "PEM file with the cloud's root certificates"),

@@ -31,6 +31,8 @@ pub struct Settings {
     pub certificate_life: Duration,
     /// Bytes that must stay free.
     pub low_water: u64,
+    /// Folder of signed definitions to put in force at the start.
+    pub definitions: Option<PathBuf>,
     /// Trusted makers.
     pub makers: Vec<MakerSettings>,
     /// The maker's cloud.
@@ -105,6 +107,10 @@ impl Settings {
             hub: read.hub()?,
             certificate_life: read.duration("enrolment.certificate_life")?,
             low_water: read.count("store.low_water")?,
+            definitions: match read.text("definitions") {
+                "" => None,
+                given => Some(given.into()),
+            },
             makers: raw.makers.clone(),
             cloud: read.cloud()?,
             log_format: read.log_format()?,
@@ -184,6 +190,8 @@ impl Reader<'_> {
             grace: self.duration("enrolment.grace")?,
             overlap: self.duration("enrolment.overlap")?,
             retry_after: self.duration("enrolment.retry_after")?,
+            // The roots' files are read when the daemon starts.
+            anchors: Vec::new(),
         })
     }
 

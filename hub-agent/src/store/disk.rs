@@ -58,6 +58,10 @@ pub type Stored = Vec<(String, Vec<u8>, Vec<u8>)>;
 /// One batch: newest value by whole key, or removal.
 pub type Batch = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
+/// How often, and how long apart, sled's files are tried that this process closed a moment ago.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 impl Disk {
     /// Opens or creates the store.
     ///
@@ -214,11 +218,7 @@ fn open(settings: &DiskSettings) -> Result<Open, StoreError> {
         .cache_capacity(CACHE)
         .flush_every_ms(None)
         .mode(sled::Mode::HighThroughput);
-    // sled may panic on damaged files.
-    let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
-    let database = opened
-        .map_err(|_| damaged("it cannot be read".to_owned()))?
-        .map_err(|e| damaged(e.to_string()))?;
+    let database = opened(&config).map_err(damaged)?;
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -229,6 +229,23 @@ fn open(settings: &DiskSettings) -> Result<Open, StoreError> {
     sync_folder(&settings.path.join("state"))?;
     sync_folder(&settings.path)?;
     Ok(Open { database, file })
+}
+
+/// Opens sled's files. Our own lock shows that nobody else uses the store, so when sled's is held, that is
+/// by what this process closed a moment ago: sled's last thread, or a child between fork and exec.
+fn opened(config: &sled::Config) -> Result<sled::Db, String> {
+    for _ in 0..LOCK_TRIES {
+        // sled may panic on damaged files.
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+        match opened.map_err(|_| "it cannot be read".to_owned())? {
+            Ok(database) => return Ok(database),
+            Err(error) if error.to_string().contains("could not acquire lock") => {
+                std::thread::park_timeout(LOCK_PAUSE);
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Err("its files are locked by something that does not use the store's own lock".to_owned())
 }
 
 /// New names are durable only when their folder is.

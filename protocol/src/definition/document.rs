@@ -8,7 +8,7 @@ use super::{
     schema, value,
 };
 use crate::{
-    id::{Label, Slug},
+    id::{Label, Slug, Uri},
     topic::MAX_PAYLOAD,
 };
 use std::collections::BTreeSet;
@@ -68,7 +68,7 @@ fn definition(top: &Section<'_, '_>) -> Option<Definition> {
     let title = top.required("title").and_then(|field| field.parsed());
     let impact = top.required("impact").and_then(|field| field.one_of(IMPACTS));
     let support_end = top.required("support-end").and_then(|field| field.date());
-    let sbom = top.required("sbom").and_then(|field| field.parsed());
+    let documents = top.required("documents").and_then(|field| documents(&field));
     let data = optional_set(top, "data", 16);
     let update = top.required("update").and_then(|field| field.one_of(INSTALLS));
     let interfaces = top.required("interfaces").and_then(|field| interfaces(&field));
@@ -82,6 +82,7 @@ fn definition(top: &Section<'_, '_>) -> Option<Definition> {
     unique(top, "stream", streams.iter().flatten().map(|one| (&one.name, one.line)));
     unique(top, "command", commands.iter().flatten().map(|one| (&one.name, one.line)));
     let _: i64 = format?;
+    let (sbom, mud) = documents?;
     Some(Definition {
         kind: kind?,
         maker: maker?,
@@ -90,7 +91,8 @@ fn definition(top: &Section<'_, '_>) -> Option<Definition> {
         title: title?,
         impact: impact?,
         support_end: support_end?,
-        sbom: sbom?,
+        sbom,
+        mud,
         data: data?,
         interfaces: interfaces?,
         update: update?,
@@ -148,6 +150,15 @@ fn roles(section: &Section<'_, '_>) -> Option<Vec<Role>> {
         || Some(Vec::new()),
         |field| field.set(Role::ALL.len(), |item| item.one_of(&words)),
     )
+}
+
+/// The SBOM and the MUD file.
+fn documents(field: &Field<'_, '_>) -> Option<(Uri, Uri)> {
+    let section = field.section()?;
+    let sbom = section.required("sbom").and_then(|field| field.parsed());
+    let mud = section.required("mud").and_then(|field| field.parsed());
+    section.finish();
+    Some((sbom?, mud?))
 }
 
 fn interfaces(field: &Field<'_, '_>) -> Option<Interfaces> {
@@ -250,7 +261,7 @@ fn default(field: &Field<'_, '_>, kind: &SettingType) -> Option<SettingValue> {
 fn traffic(section: &Section<'_, '_>) -> Option<Traffic> {
     let max_bytes =
         section.required("max-bytes").and_then(|field| field.integer(1..=MAX_PAYLOAD as i64));
-    let per_minute = section.required("per-minute").and_then(|field| field.integer(1..=60_000));
+    let per_minute = section.required("per-minute").and_then(|field| field.integer(1..=60_000_000));
     let schema = section.required("schema").and_then(|field| schema::read(&field));
     Some(Traffic {
         max_bytes: usize::try_from(max_bytes?).ok()?,

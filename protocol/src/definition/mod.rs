@@ -22,7 +22,7 @@ pub use reader::{Mistake, Mistakes};
 pub use value::{OutOfRange, SettingType, SettingValue};
 
 use crate::{
-    id::{Digest, Label, Note, Slug, Uri},
+    id::{Label, Note, Slug, Uri},
     time::Date,
 };
 use std::{collections::BTreeMap, fmt};
@@ -71,6 +71,8 @@ pub struct Definition {
     pub support_end: Date,
     /// Where its software bill of materials stands.
     pub sbom: Uri,
+    /// Where its maker publishes its MUD file (RFC 8520).
+    pub mud: Uri,
     /// Classes of personal or product data it may hold.
     pub data: Vec<Slug>,
     /// Its interfaces.
@@ -318,14 +320,4 @@ impl Definition {
     pub fn baseline(&self) -> BTreeMap<Slug, SettingValue> {
         self.settings.iter().map(|one| (one.name.clone(), one.default.clone())).collect()
     }
-}
-
-/// SHA-256 of settings as deterministic CBOR, by which a component proves what it applied; the digest
-/// function is an argument, because this crate brings no cryptography.
-#[must_use]
-pub fn settings_digest(
-    settings: &BTreeMap<Slug, SettingValue>,
-    sha256: impl FnOnce(&[u8]) -> [u8; 32],
-) -> Digest {
-    Digest(sha256(&crate::cbor::encode(settings)))
 }

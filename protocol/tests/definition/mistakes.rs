@@ -11,7 +11,7 @@ revision = 3
 title = "Gauge"
 impact = "low"
 support-end = 2030-01-01
-sbom = "https://gauge.example/g1.cdx.json"
+documents = { sbom = "https://gauge.example/g1.cdx.json", mud = "https://gauge.example/g1.json" }
 data = ["usage"]
 update = "ask"
 interfaces = { has = ["wifi"], needs = ["wifi"] }

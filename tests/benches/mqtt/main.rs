@@ -5,6 +5,7 @@
 
 mod bare;
 mod client;
+mod definitions;
 mod report;
 mod server;
 
@@ -40,6 +41,7 @@ fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let own = Executable::own()?;
     let clients = enrolled(&own, folder.path(), COMPONENTS)?;
+    definitions::write(&folder.path().join("definitions"), &folder.path().join("maker"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::default();
     for count in [50, 500] {
@@ -180,10 +182,16 @@ fn start(own: &Executable, folder: &Path, known: usize) -> anyhow::Result<(f64, 
         let data = folder.join("hub/data");
         let _ = std::fs::remove_file(data.join("admin.sock"));
         set.push(("data_dir".to_owned(), data.display().to_string()));
+        set.push(("definitions".to_owned(), folder.join("definitions").display().to_string()));
     }
     let hub_folder = tempfile::tempdir_in(folder)?.keep();
-    let plan =
-        HubPlan { executable: own.clone(), folder: hub_folder, maker: None, cloud: None, set };
+    let plan = HubPlan {
+        executable: own.clone(),
+        folder: hub_folder,
+        maker: Some(folder.join("maker/root.pem")),
+        cloud: None,
+        set,
+    };
     let mut hub = Hub::start(plan)?;
     // Read before the list below, which takes memory of its own.
     let resident = hub.resident().unwrap_or_default() as f64;

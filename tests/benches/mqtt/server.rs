@@ -101,10 +101,11 @@ fn hub(own: &Executable, folder: &Path, port: u16, role: &str) -> anyhow::Result
     // A socket that a killed round left is nobody's.
     let _ = fs::remove_file(data.join("admin.sock"));
     let settings = folder.join("bench.toml");
+    let (definitions, root) = (folder.join("definitions"), folder.join("maker/root.pem"));
     let text = format!(
-        "data_dir = {data:?}\n[mqtt]\nlisten = \"127.0.0.1:{port}\"\nper_address = 2000\n\
+        "data_dir = {data:?}\ndefinitions = {definitions:?}\n[mqtt]\nlisten = \"127.0.0.1:{port}\"\nper_address = 2000\n\
          messages_per_second = 10000000\nbytes_per_second = 4000000000\n[est]\nlisten = \"127.0.0.1:0\"\n\
-         [log]\nlevel = \"warn\"\n"
+         [log]\nlevel = \"warn\"\n[[makers]]\nname = \"Simulated Maker\"\nroots = {root:?}\n"
     );
     fs::write(&settings, text)?;
     let mut command = Command::new(&own.0);

@@ -229,6 +229,10 @@ fn settings_file(plan: &HubPlan) -> String {
             ("cloud.key".into(), file("hub.key")),
         ]);
     }
+    // A maker's folder holds its signed definitions beside its root.
+    if let Some(folder) = plan.maker.as_deref().and_then(Path::parent) {
+        pairs.push(("definitions".into(), folder.join("definitions").display().to_string()));
+    }
     for (key, value) in &plan.set {
         match pairs.iter_mut().find(|(known, _)| known == key) {
             Some(pair) => pair.1.clone_from(value),

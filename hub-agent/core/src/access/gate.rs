@@ -2,6 +2,7 @@
 //!
 //! `Permitted` has no public constructor, so nothing reaches the hub or leaves it around the gate.
 
+use super::policy::Kind;
 use protocol::{
     cbor::{self, DecodeError},
     id::{ComponentId, Slug},
@@ -65,8 +66,12 @@ pub enum Inbound {
     Stream {
         /// Which stream.
         name: Slug,
-        /// The value, a checked map with text keys.
+        /// The value, a map that its schema allows.
         value: Vec<u8>,
+        /// How many may come per minute.
+        per_minute: u32,
+        /// The number in it that must not fall within one life, if there is one.
+        rises: Option<i128>,
     },
 }
 
@@ -86,6 +91,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) state: TrustState,
     /// Streams it announced.
     pub(crate) streams: &'a [Slug],
+    /// The definition of its kind, if one is in force.
+    pub(crate) kind: Option<&'a Kind>,
 }
 
 /// How a message wants to be carried.
@@ -112,7 +119,7 @@ pub(crate) fn authorize(
     if !may_say(who.state, &up) {
         return Err(state_refusal(who.state).into());
     }
-    let message = read(&up, payload, who.streams)?;
+    let message = read(&up, payload, who)?;
     Ok(Permitted { principal: who.id, message })
 }
 
@@ -128,7 +135,7 @@ pub(crate) fn authorize_will(
         return Err(Refusal::ForeignWill.into());
     }
     check_carriage(id, &up, payload, carriage)?;
-    read(&up, payload, &[]).map(|_| ())
+    cbor::decode::<Lost>(payload, payload.len()).map(|_| ()).map_err(malformed)
 }
 
 /// Decides about a subscription: only own down topics, by their full name.
@@ -219,7 +226,7 @@ pub(crate) fn state_refusal(state: TrustState) -> Refusal {
     }
 }
 
-fn read(up: &Up, payload: &[u8], streams: &[Slug]) -> Result<Inbound, Denied> {
+fn read(up: &Up, payload: &[u8], who: &Standing<'_>) -> Result<Inbound, Denied> {
     let limit = payload.len();
     match up {
         Up::Announce => Ok(Inbound::Announce(Box::new(
@@ -228,17 +235,45 @@ fn read(up: &Up, payload: &[u8], streams: &[Slug]) -> Result<Inbound, Denied> {
         Up::Heartbeat => Ok(Inbound::Heartbeat(cbor::decode(payload, limit).map_err(malformed)?)),
         Up::Bye => Ok(Inbound::Bye(cbor::decode(payload, limit).map_err(malformed)?)),
         Up::Lost => cbor::decode::<Lost>(payload, limit).map(|_| Inbound::Lost).map_err(malformed),
-        Up::Stream(name) => {
-            if !streams.contains(name) {
-                return Err(Denied {
-                    refusal: Refusal::UnknownTopic,
-                    detail: format!("stream {name} was not announced"),
-                });
-            }
-            cbor::check_text_map(payload).map_err(malformed)?;
-            Ok(Inbound::Stream { name: name.clone(), value: payload.to_vec() })
-        }
+        Up::Stream(name) => read_stream(name, payload, who),
     }
+}
+
+/// A value passes when its component announced the stream, its maker declared it, and the value is
+/// what was declared.
+fn read_stream(name: &Slug, payload: &[u8], who: &Standing<'_>) -> Result<Inbound, Denied> {
+    let denied = |refusal, detail: String| Denied { refusal, detail };
+    if !who.streams.contains(name) {
+        let detail = format!("stream {name} was not announced");
+        return Err(denied(Refusal::UnknownTopic, detail));
+    }
+    let kind = who.kind.ok_or(Refusal::UnknownKind)?;
+    let (stream, schema) = kind
+        .stream(name)
+        .ok_or_else(|| denied(Refusal::NotDeclared, format!("{kind} declares no stream {name}")))?;
+    let (size, most) = (payload.len(), stream.traffic.max_bytes);
+    if size > most {
+        let detail = format!("{size} bytes, {kind} allows {most} on line {}", stream.line);
+        return Err(denied(Refusal::TooLarge, detail));
+    }
+    let value = cbor::to_json(payload).map_err(malformed)?;
+    if let Err(error) = schema.validate(&value) {
+        let place = error.instance_path().to_string();
+        let detail = format!("{name}{place}: not what {kind} declares on line {}", stream.line);
+        return Err(denied(Refusal::WrongContent, detail));
+    }
+    let rises = match &stream.rises {
+        None => None,
+        Some(property) => {
+            // JSON Schema takes 1.0 for an integer; a number to compare is written as one.
+            let number = &value[property];
+            let whole = number.as_i64().map(i128::from).or(number.as_u64().map(i128::from));
+            let detail = || format!("{name}/{property}: not an integer as it is written");
+            Some(whole.ok_or_else(|| denied(Refusal::WrongContent, detail()))?)
+        }
+    };
+    let per_minute = stream.traffic.per_minute;
+    Ok(Inbound::Stream { name: name.clone(), value: payload.to_vec(), per_minute, rises })
 }
 
 fn malformed(error: DecodeError) -> Denied {

@@ -32,6 +32,8 @@ pub enum Hold {
     Owner,
     /// Its identity lives twice; a person lifts this.
     Cloned,
+    /// No signed definition covers its maker and kind; one that does lifts this.
+    UnknownKind,
 }
 
 /// Whether a component may go from one state to another.

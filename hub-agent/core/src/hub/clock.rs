@@ -24,6 +24,7 @@ impl Hub {
             self.set_trust(id, TrustState::Stale, None, "silent for too long");
             self.event(EventKind::ComponentLost, Some(id), None, "no sign of life");
         }
+        self.note_empty_policy();
         if self.store == StoreState::Ok {
             self.save_signs_of_life();
         }

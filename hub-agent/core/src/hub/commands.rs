@@ -24,9 +24,14 @@ impl Hub {
             | Command::Rename(id, _) => Some(*id),
             Command::Approve(Selector::AllPending)
             | Command::OpenPairing { .. }
-            | Command::ClosePairing => None,
+            | Command::ClosePairing
+            | Command::Define(_) => None,
         };
         match self.obey(by, command) {
+            Ok(Answer::NotDefined(error)) => {
+                self.definition_refused(&format!("{by}: {error}"));
+                self.out.answer = Answer::NotDefined(error);
+            }
             Ok(answer) => {
                 self.event(EventKind::CommandIssued, about, None, format!("{by}: {words}"));
                 self.out.answer = answer;
@@ -61,6 +66,7 @@ impl Hub {
                 self.pairing.open(codes, approve, until);
                 Ok(Answer::PairingOpen(until))
             }
+            Command::Define(envelope) => Ok(self.define(&envelope)),
             Command::ClosePairing => {
                 let was_open = self.pairing.close();
                 if was_open { Ok(Answer::Changed(1)) } else { Err(Refusal::WrongState) }
@@ -109,7 +115,7 @@ impl Hub {
         match record.trust.hold {
             Some(Hold::Owner | Hold::Recovered | Hold::Cloned) if record.facts.is_some() => {
                 record.boots.forget();
-                self.set_trust(id, TrustState::Active, None, &format!("{by}: approved"));
+                self.settle(id, &format!("{by}: approved"));
                 Ok(())
             }
             Some(Hold::Owner | Hold::Recovered | Hold::Cloned) => {
@@ -117,7 +123,7 @@ impl Hub {
                 self.set_trust(id, TrustState::Quarantined, Some(Hold::NotAnnounced), reason);
                 Ok(())
             }
-            Some(Hold::NotAnnounced) | None => Err(Refusal::WrongState),
+            Some(Hold::NotAnnounced | Hold::UnknownKind) | None => Err(Refusal::WrongState),
         }
     }
 
@@ -164,5 +170,6 @@ fn describe(command: &Command) -> String {
             format!("open pairing with {} codes for {} s{advance}", codes.len(), duration.as_secs())
         }
         Command::ClosePairing => "close pairing".into(),
+        Command::Define(_) => "put a definition in force".into(),
     }
 }

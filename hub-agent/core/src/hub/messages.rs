@@ -3,6 +3,7 @@
 use super::{Hub, Link};
 use crate::{
     access::{
+        flow::{Held, SUSPECT_AT},
         gate::{Inbound, Permitted, shortened},
         trust::Hold,
     },
@@ -11,7 +12,7 @@ use crate::{
     persist,
 };
 use protocol::{
-    id::ComponentId,
+    id::{ComponentId, Slug},
     message::{Announcement, Bye, ByeReason, TrustState},
     refusal::Refusal,
 };
@@ -25,9 +26,16 @@ impl Hub {
             Inbound::Announce(facts) => self.announced(id, &facts),
             Inbound::Heartbeat(_) | Inbound::Lost => {}
             Inbound::Bye(bye) => self.bye(id, &bye),
-            Inbound::Stream { name, value } => {
-                let write = persist::put_stream(id, &name, self.now.wall, &value);
-                self.write(write);
+            Inbound::Stream { name, value, per_minute, rises } => {
+                match self.flows.entry(id).or_default().admit(
+                    &name,
+                    per_minute,
+                    rises,
+                    self.now.mono,
+                ) {
+                    Ok(()) => self.write(persist::put_stream(id, &name, self.now.wall, &value)),
+                    Err(held) => self.held(id, &name, held),
+                }
             }
         }
         self.heard(id);
@@ -120,10 +128,14 @@ impl Hub {
             .filter(|stream| !facts.streams.items().contains(stream))
             .cloned()
             .collect();
+        let same_life = record.facts.as_ref().is_some_and(|old| old.boot == facts.boot);
         record.boots.begin(facts.boot);
         record.facts = Some(facts.clone());
         record.last_seen = wall;
         self.inventory.index(id);
+        if let Some(flow) = self.flows.get_mut(&id).filter(|_| !same_life) {
+            flow.new_life();
+        }
         dropped.iter().for_each(|stream| self.write(persist::remove_stream(id, stream)));
         if self.inventory.get(id).is_some_and(|record| record.trust.state == TrustState::Active) {
             self.watch(id);
@@ -137,9 +149,10 @@ impl Hub {
     /// After an announcement: lifts the first quarantine, and tells the component where it stands.
     fn welcome(&mut self, id: ComponentId) {
         let hold = self.inventory.get(id).and_then(|record| record.trust.hold);
-        let news = hold == Some(Hold::NotAnnounced)
-            && self.set_trust(id, TrustState::Active, None, "it said what it is");
-        if news {
+        let news = matches!(hold, Some(Hold::NotAnnounced | Hold::UnknownKind))
+            && self.settle(id, "it said what it is");
+        let state = self.inventory.get(id).map(|record| record.trust.state);
+        if news && state == Some(TrustState::Active) {
             self.event(EventKind::ComponentEnrolled, Some(id), None, "is a member now");
         }
         let first = self
@@ -159,10 +172,35 @@ impl Hub {
         self.cut(id, Refusal::Cloned);
     }
 
+    fn held(&mut self, id: ComponentId, stream: &Slug, held: Held) {
+        match held {
+            Held::TooMany => {
+                let text = format!("{stream}: more than its definition declares per minute");
+                self.message_refused(id, Refusal::SlowDown, &text);
+            }
+            Held::Fell => {
+                let text = format!("{stream}: a number fell that never falls within one life");
+                self.message_refused(id, Refusal::OutOfOrder, &text);
+            }
+        }
+    }
+
     fn message_refused(&mut self, id: ComponentId, why: Refusal, text: &str) {
         self.count(why.slug());
         self.event(EventKind::PolicyDenied, Some(id), Some(why), text);
         self.refuse(why, None);
+        self.suspect(id);
+    }
+
+    /// Counts a refusal of a known component, and tells the owner when there are many.
+    fn suspect(&mut self, id: ComponentId) {
+        if self.inventory.get(id).is_none()
+            || !self.flows.entry(id).or_default().refused(self.now.mono)
+        {
+            return;
+        }
+        let text = format!("{SUSPECT_AT} refusals within a minute; look at it, or quarantine it");
+        self.event(EventKind::ComponentSuspect, Some(id), None, text);
     }
 
     fn bye(&mut self, id: ComponentId, bye: &Bye) {
@@ -255,6 +293,9 @@ impl Hub {
         };
         let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
         self.event(kind, who, Some(refusal), format!("{}{from}", shortened(about)));
+        if let Some(id) = who {
+            self.suspect(id);
+        }
     }
 
     pub(super) fn endpoint_refused(

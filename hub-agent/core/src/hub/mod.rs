@@ -5,6 +5,7 @@
 
 mod clock;
 mod commands;
+mod definitions;
 mod enrolment;
 mod messages;
 mod views;
@@ -12,8 +13,10 @@ mod views;
 use crate::{
     access::{
         credential,
+        flow::Flow,
         gate::{self, Carriage, Denied, Inbound, Permitted, Standing},
         pairing::Pairing,
+        policy::{Kind, Policy},
         trust::{Hold, Trust, may_connect, may_go},
     },
     effect::{Answer, Cut, Effects, Write},
@@ -33,10 +36,11 @@ use protocol::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    sync::Arc,
     time::Duration,
 };
 
-pub use views::{CloudView, HubView, StatusView};
+pub use views::{CloudView, DefinitionView, HubView, StatusView};
 
 /// Who the hub itself is.
 #[derive(Clone, Debug)]
@@ -56,6 +60,10 @@ pub struct Hub {
     inventory: Inventory,
     presence: Presence,
     pairing: Pairing,
+    policy: Policy,
+    empty_policy_told: bool,
+    /// What each component did lately.
+    flows: BTreeMap<ComponentId, Flow>,
     counters: Counters,
     /// Connections now, by component.
     links: BTreeMap<ComponentId, Link>,
@@ -106,6 +114,9 @@ impl Hub {
             inventory: Inventory::default(),
             presence: Presence::default(),
             pairing: Pairing::default(),
+            policy: Policy::default(),
+            empty_policy_told: false,
+            flows: BTreeMap::new(),
             counters: Counters::default(),
             links: BTreeMap::new(),
             unsaved: BTreeSet::new(),
@@ -123,9 +134,11 @@ impl Hub {
             match persist::restore(table, &key, &value)? {
                 Restored::Record(record) => hub.adopt(*record),
                 Restored::Counters(counters) => hub.counters = counters,
+                Restored::Definition(at, envelope) => hub.restore_definition(&envelope, at),
                 Restored::Nothing => {}
             }
         }
+        hub.judge_kinds();
         Ok(hub)
     }
 
@@ -174,7 +187,8 @@ impl Hub {
     ) -> Result<Permitted<Inbound>, Denied> {
         let record = self.inventory.get(who).ok_or(Refusal::Unknown)?;
         let streams = record.facts.as_ref().map_or(&[][..], |facts| facts.streams.items());
-        let standing = Standing { id: who, state: record.trust.state, streams };
+        let kind = self.kind_of(record).map(|kind| &**kind);
+        let standing = Standing { id: who, state: record.trust.state, streams, kind };
         if self.store == StoreState::Unavailable && carriage.qos > 0 {
             return Err(Refusal::StoreUnavailable.into());
         }
@@ -222,6 +236,15 @@ impl Hub {
     #[must_use]
     pub fn inventory(&self) -> &Inventory {
         &self.inventory
+    }
+
+    /// The definition that covers a component: of the maker and kind it announced, vouched for by the
+    /// roots that its IDevID comes from, if it has one.
+    fn kind_of(&self, record: &Record) -> Option<&Arc<Kind>> {
+        let facts = record.facts.as_ref()?;
+        let kind = self.policy.of(&facts.maker, &facts.kind)?;
+        let proved = record.origin.maker().is_none_or(|maker| maker == kind.anchor());
+        proved.then_some(kind)
     }
 
     fn write(&mut self, write: Write) {
@@ -301,6 +324,8 @@ impl Hub {
         );
         if may_connect(state) {
             self.notify(id);
+        } else {
+            self.flows.remove(&id);
         }
         self.save(id);
         true

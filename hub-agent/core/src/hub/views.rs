@@ -2,17 +2,18 @@
 
 use super::Hub;
 use crate::{
-    access::{credential::RevokedCertificate, pairing::WindowView},
+    access::{credential::RevokedCertificate, pairing::WindowView, policy::Kind},
     input::{Now, StoreState, Uplink},
     inventory::{
         cyclonedx,
         export::{ComponentView, rfc3339, view},
+        record::Record,
     },
 };
-use protocol::{id::ComponentId, message::TrustState, time::Timestamp};
+use protocol::{definition::Impact, id::ComponentId, message::TrustState, time::Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// The hub at a glance.
@@ -76,7 +77,63 @@ pub struct CloudView {
     pub software: Option<String>,
 }
 
+/// A definition in force.
+#[derive(Clone, Debug, Serialize)]
+pub struct DefinitionView {
+    /// Who made it.
+    pub maker: String,
+    /// The kind it defines.
+    pub kind: String,
+    /// The maker's count of its changes.
+    pub revision: u32,
+    /// What the kind is called.
+    pub title: String,
+    /// What harm its misuse may do.
+    pub impact: Impact,
+    /// Last day of support.
+    pub support_end: String,
+    /// Models it covers.
+    pub models: Vec<String>,
+    /// Name of the roots that vouch for it.
+    pub vouched_by: String,
+    /// Components it covers now.
+    pub components: usize,
+}
+
 impl Hub {
+    /// The definitions in force.
+    #[must_use]
+    pub fn definitions(&self) -> Vec<DefinitionView> {
+        let covers = |kind: &Kind| {
+            let same = |record: &&Record| {
+                self.kind_of(record).is_some_and(|covering| std::ptr::eq(&**covering, kind))
+            };
+            self.inventory.all().filter(same).count()
+        };
+        let view = |kind: &Arc<Kind>| {
+            let definition = kind.definition();
+            DefinitionView {
+                maker: definition.maker.to_string(),
+                kind: definition.kind.to_string(),
+                revision: definition.revision,
+                title: definition.title.to_string(),
+                impact: definition.impact,
+                support_end: definition.support_end.to_string(),
+                models: definition.models.iter().map(ToString::to_string).collect(),
+                vouched_by: kind.anchor().to_string(),
+                components: covers(kind),
+            }
+        };
+        self.policy.all().map(view).collect()
+    }
+
+    /// The definitions in force of kinds with this name, of whatever maker.
+    #[must_use]
+    pub fn kinds_named(&self, name: &str) -> Vec<Arc<Kind>> {
+        let named = |kind: &&Arc<Kind>| kind.definition().kind.as_str() == name;
+        self.policy.all().filter(named).cloned().collect()
+    }
+
     /// The hub at a glance.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> StatusView {

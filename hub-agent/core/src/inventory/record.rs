@@ -70,6 +70,15 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The trusted maker whose IDevID it showed.
+    #[must_use]
+    pub fn maker(&self) -> Option<&Label> {
+        match self {
+            Self::Idevid { maker, .. } => Some(maker),
+            Self::PairingCode { .. } => None,
+        }
+    }
+
     /// The serial number known before the first announcement.
     #[must_use]
     pub fn serial(&self) -> Option<&Label> {

@@ -21,7 +21,7 @@ fn each_component_speaks_exactly_on_its_own_up_topics_and_hears_its_own_down_top
         world.member(n);
     }
     let (announce, beat, value) =
-        (cbor::encode(&facts(1, 9)), heartbeat(), vec![0xa1, 0x61, b'a', 1]);
+        (cbor::encode(&facts(1, 9)), heartbeat(), vec![0xa1, 0x62, b'o', b'n', 0xf5]);
     let lost = vec![0xa1, 1, 1];
     let bye = vec![0xa3, 1, 1, 2, 0x18, 99, 3, 0];
     let leaves: [(&str, &[u8], u8); 8] = [

@@ -18,14 +18,18 @@ pub(crate) struct Maker {
 
 /// What a signer's certificate says.
 pub(crate) struct Signer {
-    pub(crate) organisation: &'static str,
+    pub(crate) organisation: String,
     pub(crate) usage: Vec<ExtendedKeyUsagePurpose>,
     pub(crate) until: i32,
 }
 
 impl Signer {
-    pub(crate) fn of(organisation: &'static str) -> Self {
-        Self { organisation, usage: vec![ExtendedKeyUsagePurpose::CodeSigning], until: 9999 }
+    pub(crate) fn of(organisation: &str) -> Self {
+        Self {
+            organisation: organisation.to_owned(),
+            usage: vec![ExtendedKeyUsagePurpose::CodeSigning],
+            until: 9999,
+        }
     }
 }
 
@@ -47,7 +51,7 @@ impl Maker {
     pub(crate) fn sign(&self, document: &str, signer: &Signer) -> Vec<u8> {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::OrganizationName, signer.organisation);
+        params.distinguished_name.push(DnType::OrganizationName, signer.organisation.as_str());
         params.extended_key_usages = signer.usage.clone();
         params.not_after = date_time_ymd(signer.until, 12, 31);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();

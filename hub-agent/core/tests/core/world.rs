@@ -1,5 +1,6 @@
 //! A hub, its clock, what it wrote, and shorthands for what happens to it.
 
+use crate::maker::{Maker, Signer};
 use hub_core::{
     Actor, Answer, Command, ComponentCertificate, Effects, EnrolRequest, EventKind, Hub,
     HubSettings, Inbound, Input, Now, OwnIdentity, Permitted, Proof, ReenrolRequest, Selector,
@@ -29,6 +30,7 @@ pub(crate) struct World {
     pub(crate) events: Vec<hub_core::StateEvent>,
     issued: u8,
     links: u64,
+    maker: Maker,
 }
 
 pub(crate) fn key(n: u16) -> Digest {
@@ -78,6 +80,13 @@ pub(crate) fn carriage(qos: u8) -> Carriage {
     Carriage { qos, retain: false, will: false }
 }
 
+/// The definition of the lamps that every world has.
+pub(crate) const LAMP: &str = include_str!("../../../../device-sim/definitions/lamp.toml");
+
+fn settings(maker: &Maker) -> HubSettings {
+    HubSettings { anchors: vec![maker.anchor("lumen")], ..HubSettings::default() }
+}
+
 fn own() -> OwnIdentity {
     OwnIdentity { id: id(0xffff), software: label("0.1.0"), fingerprint: Digest([9; 32]) }
 }
@@ -86,8 +95,19 @@ impl World {
     pub(crate) fn new() -> Self {
         let now =
             Now { wall: Timestamp::from_seconds(1_790_000_000), mono: Duration::from_secs(1) };
-        let hub = Hub::restore(HubSettings::default(), own(), [], now).unwrap();
-        Self { hub, now, store: BTreeMap::new(), events: Vec::new(), issued: 0, links: 0 }
+        let maker = Maker::new();
+        let hub = Hub::restore(settings(&maker), own(), [], now).unwrap();
+        let (store, events) = (BTreeMap::new(), Vec::new());
+        let mut world = Self { hub, now, store, events, issued: 0, links: 0, maker };
+        assert!(matches!(world.define(LAMP), Answer::Defined { .. }));
+        world
+    }
+
+    /// Signs a definition and puts it in force.
+    pub(crate) fn define(&mut self, document: &str) -> Answer {
+        let maker = document.split("maker = \"").nth(1).unwrap().split('"').next().unwrap();
+        let envelope = self.maker.sign(document, &Signer::of(maker));
+        self.handle(Input::Command { by: OWNER, command: Command::Define(envelope) }).answer
     }
 
     /// The same store after a restart.
@@ -98,7 +118,7 @@ impl World {
     pub(crate) fn replayed(&self) -> Hub {
         let stored =
             self.store.iter().map(|((table, key), value)| (*table, key.clone(), value.clone()));
-        Hub::restore(HubSettings::default(), own(), stored, self.now).unwrap()
+        Hub::restore(settings(&self.maker), own(), stored, self.now).unwrap()
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {

@@ -64,6 +64,13 @@ impl Kind {
     }
 }
 
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Definition { kind, revision, .. } = &self.definition;
+        write!(f, "{kind} revision {revision}")
+    }
+}
+
 /// Finds every mistake of a document that no signature covers yet: what its maker runs before signing.
 ///
 /// # Errors

@@ -11,7 +11,10 @@ mod verify;
 pub use kind::{Kind, check};
 pub use verify::{Anchor, Authored, DefinitionError, Verified, verify};
 
-use protocol::id::{Label, Slug};
+use protocol::{
+    definition::Definition,
+    id::{Label, Slug},
+};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Kinds in force at most.
@@ -20,11 +23,12 @@ pub const MAX_KINDS: usize = 512;
 /// The definitions in force, one per maker and kind.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    kinds: BTreeMap<(Label, Slug), Arc<Kind>>,
+    kinds: BTreeMap<Label, BTreeMap<Slug, Arc<Kind>>>,
 }
 
 /// What putting a definition in force did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Installed {
     /// The first one of its kind.
     New,
@@ -41,15 +45,14 @@ impl Policy {
     /// When a newer one or another of the same revision is in force, its signer's root is not that of
     /// the one in force, or there are too many.
     pub fn install(&mut self, kind: Kind) -> Result<Installed, DefinitionError> {
-        let definition = kind.definition();
-        let key = (definition.maker.clone(), definition.kind.clone());
-        let installed = match self.kinds.get(&key) {
-            None if self.kinds.len() >= MAX_KINDS => return Err(DefinitionError::Full),
+        let Definition { maker, kind: name, .. } = kind.definition().clone();
+        let installed = match self.of(&maker, &name) {
+            None if self.all().count() >= MAX_KINDS => return Err(DefinitionError::Full),
             None => Installed::New,
             Some(known) => replaces(known, &kind)?,
         };
         if installed != Installed::Same {
-            self.kinds.insert(key, Arc::new(kind));
+            self.kinds.entry(maker).or_default().insert(name, Arc::new(kind));
         }
         Ok(installed)
     }
@@ -57,13 +60,12 @@ impl Policy {
     /// The definition of a maker's kind.
     #[must_use]
     pub fn of(&self, maker: &Label, kind: &Slug) -> Option<&Arc<Kind>> {
-        // A lookup by borrowed parts would save the copy; this runs once per session and announcement.
-        self.kinds.get(&(maker.clone(), kind.clone()))
+        self.kinds.get(maker)?.get(kind)
     }
 
     /// Every definition in force, by maker and kind.
-    pub fn all(&self) -> impl ExactSizeIterator<Item = &Arc<Kind>> {
-        self.kinds.values()
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Kind>> {
+        self.kinds.values().flat_map(BTreeMap::values)
     }
 }
 

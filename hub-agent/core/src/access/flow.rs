@@ -1,0 +1,125 @@
+//! How much a component says, in which order, and how often it is refused. Kept in memory only: a
+//! restart of the hub forgives.
+
+use protocol::id::Slug;
+use std::{collections::BTreeMap, time::Duration};
+
+/// A burst as long as this at the declared rate passes at once.
+const BURST: Duration = Duration::from_secs(15);
+
+/// The span over which refusals are counted.
+const SPAN: Duration = Duration::from_secs(60);
+
+/// Refusals within the span from which a component is suspect.
+pub const SUSPECT_AT: u32 = 20;
+
+/// What one component did lately; its streams are bounded by its announcement.
+#[derive(Debug, Default)]
+pub(crate) struct Flow {
+    lanes: BTreeMap<Slug, Lane>,
+    refused: (Duration, u32),
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    /// When the next message would be due if all came evenly (the generic cell rate algorithm).
+    due: Duration,
+    risen: Option<i128>,
+}
+
+/// Why a message does not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Too many within its minute.
+    TooMany,
+    /// Its number fell.
+    Fell,
+}
+
+impl Flow {
+    /// Takes a message of a stream into account, unless it comes too soon or its number fell.
+    pub(crate) fn admit(
+        &mut self,
+        stream: &Slug,
+        per_minute: u32,
+        rises: Option<i128>,
+        mono: Duration,
+    ) -> Result<(), Held> {
+        if !self.lanes.contains_key(stream) {
+            self.lanes.insert(stream.clone(), Lane::default());
+        }
+        let lane = self.lanes.get_mut(stream).expect("it was put there");
+        if lane.due > mono + BURST {
+            return Err(Held::TooMany);
+        }
+        lane.due = lane.due.max(mono) + Duration::from_secs(60) / per_minute.max(1);
+        if rises.is_some() && rises < lane.risen {
+            return Err(Held::Fell);
+        }
+        lane.risen = rises.or(lane.risen);
+        Ok(())
+    }
+
+    /// A new life: numbers start again.
+    pub(crate) fn new_life(&mut self) {
+        self.lanes.values_mut().for_each(|lane| lane.risen = None);
+    }
+
+    /// Counts a refusal; the answer is whether this one makes the component suspect.
+    pub(crate) fn refused(&mut self, mono: Duration) -> bool {
+        if mono.saturating_sub(self.refused.0) >= SPAN {
+            self.refused = (mono, 0);
+        }
+        self.refused.1 = self.refused.1.saturating_add(1);
+        self.refused.1 == SUSPECT_AT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Criterion: T3.LA.1b (negative)
+    #[test]
+    fn a_minute_lets_through_what_was_declared_and_a_burst_no_more() {
+        let (mut flow, stream) = (Flow::default(), Slug::new("power").unwrap());
+        let passed = |flow: &mut Flow, seconds: u64| {
+            (0..100).filter(|_| flow.admit(&stream, 60, None, at(seconds)).is_ok()).count()
+        };
+        assert_eq!(passed(&mut flow, 100), 16, "one and a burst of 15 seconds");
+        assert_eq!(passed(&mut flow, 100), 0);
+        assert_eq!(passed(&mut flow, 110), 10, "one a second again");
+        let total: usize = (111..171).map(|second| passed(&mut flow, second)).sum();
+        assert_eq!(total, 60);
+    }
+
+    #[test]
+    fn numbers_may_repeat_but_not_fall_until_a_new_life() {
+        let (mut flow, stream) = (Flow::default(), Slug::new("frames").unwrap());
+        let admit = |flow: &mut Flow, number| flow.admit(&stream, 6000, Some(number), at(1));
+        for number in [-5, 7, 7, 8] {
+            assert_eq!(admit(&mut flow, number), Ok(()));
+        }
+        assert_eq!(admit(&mut flow, 7), Err(Held::Fell));
+        assert_eq!(admit(&mut flow, 8), Ok(()));
+        flow.new_life();
+        assert_eq!(admit(&mut flow, 0), Ok(()));
+    }
+
+    #[test]
+    fn many_refusals_within_a_minute_make_suspect_once() {
+        let mut flow = Flow::default();
+        let slow = (0..100).filter(|n| flow.refused(at(n * 4))).count();
+        assert_eq!(slow, 0, "fifteen a minute");
+        assert_eq!((0..100).filter(|_| flow.refused(at(1000))).count(), 1);
+        assert_eq!(
+            (0..100).filter(|_| flow.refused(at(1060))).count(),
+            1,
+            "and in the next minute"
+        );
+    }
+}

@@ -1,0 +1,107 @@
+//! Definitions come into force, and what that means for components.
+
+use super::Hub;
+use crate::{
+    access::{
+        gate::shortened,
+        policy::{self, DefinitionError, Installed, Kind},
+        trust::Hold,
+    },
+    effect::Answer,
+    event::EventKind,
+    persist,
+};
+use protocol::{
+    definition::Definition, id::ComponentId, message::TrustState, refusal::Refusal, time::Timestamp,
+};
+
+const UNKNOWN_KIND: &str = "no signed definition covers its maker and kind";
+
+impl Hub {
+    /// Puts a definition in force, unless something is wrong with it; then the one before stays.
+    pub(super) fn define(&mut self, envelope: &[u8]) -> Answer {
+        let now = self.now.wall;
+        let (installed, definition) = match self.install(envelope, now) {
+            Ok(done) => done,
+            Err(error) => return Answer::NotDefined(error),
+        };
+        let Definition { maker, kind, revision, .. } = &definition;
+        if installed != Installed::Same {
+            self.write(persist::put_definition(&definition, now, envelope));
+            let before = match installed {
+                Installed::Replaced(before) => format!(" instead of {before}"),
+                Installed::New | Installed::Same => String::new(),
+            };
+            let text = format!("{kind} of {maker}, revision {revision}{before}");
+            self.event(EventKind::DefinitionInForce, None, None, text);
+            self.judge_kinds();
+        }
+        Answer::Defined { maker: maker.clone(), kind: kind.clone(), installed }
+    }
+
+    fn install(
+        &mut self,
+        envelope: &[u8],
+        at: Timestamp,
+    ) -> Result<(Installed, Definition), DefinitionError> {
+        let verified = policy::verify(envelope, &self.settings.anchors, at)?;
+        let kind = Kind::compile(verified)?;
+        let definition = kind.definition().clone();
+        Ok((self.policy.install(kind)?, definition))
+    }
+
+    /// A stored definition is judged again, as of the time it came into force: what is damaged, or
+    /// signed for a maker who is trusted no more, is not in force.
+    pub(super) fn restore_definition(&mut self, envelope: &[u8], at: Timestamp) {
+        if let Err(error) = self.install(envelope, at) {
+            self.definition_refused(&format!("a stored definition: {error}"));
+        }
+    }
+
+    pub(super) fn definition_refused(&mut self, text: &str) {
+        self.count(Refusal::BadDefinition.slug());
+        let (kind, why) = (EventKind::DefinitionRefused, Some(Refusal::BadDefinition));
+        self.event(kind, None, why, shortened(text));
+    }
+
+    /// Holds members that no definition covers, and releases those that one does.
+    pub(super) fn judge_kinds(&mut self) {
+        let ids: Vec<_> = self.inventory.all().map(|record| record.id).collect();
+        for id in ids {
+            let Some(record) = self.inventory.get(id) else { continue };
+            let covered = self.kind_of(record).is_some();
+            let member = matches!(record.trust.state, TrustState::Active | TrustState::Stale);
+            if member && !covered || covered && record.trust.hold == Some(Hold::UnknownKind) {
+                self.settle(id, "a signed definition covers its kind");
+            }
+        }
+    }
+
+    /// Says, once until that changes, that no definition is in force.
+    pub(super) fn note_empty_policy(&mut self) {
+        let empty = self.policy.all().next().is_none();
+        if empty && !std::mem::replace(&mut self.empty_policy_told, empty) {
+            let text = "no definition is in force, so nothing is relayed; add one: hub-agent definition add FILE";
+            self.event(EventKind::PolicyEmpty, None, None, text);
+        }
+        self.empty_policy_told = empty;
+    }
+
+    /// Makes a component active if a definition covers it, else holds it. The answer is whether
+    /// that changed anything.
+    pub(super) fn settle(&mut self, id: ComponentId, reason: &str) -> bool {
+        let Some(record) = self.inventory.get(id) else { return false };
+        if self.kind_of(record).is_some() {
+            return self.set_trust(id, TrustState::Active, None, reason);
+        }
+        if record.trust.hold == Some(Hold::UnknownKind) {
+            return false;
+        }
+        let facts = record.facts.as_ref();
+        let what = facts.map(|facts| format!(": {} of {}", facts.kind, facts.maker));
+        let text = format!("{UNKNOWN_KIND}{}", what.unwrap_or_default());
+        self.count(Refusal::UnknownKind.slug());
+        self.event(EventKind::PolicyDenied, Some(id), Some(Refusal::UnknownKind), text);
+        self.set_trust(id, TrustState::Quarantined, Some(Hold::UnknownKind), UNKNOWN_KIND)
+    }
+}
