@@ -8,6 +8,7 @@ use crate::{
     hostile::Target,
     identity::MakerCa,
     link::HubAddress,
+    profile::Kinds,
 };
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -96,6 +97,9 @@ struct Run {
     /// Folder of the components' memories
     #[arg(long)]
     state: PathBuf,
+    /// Definitions of the kinds to simulate, TOML, instead of the built-in ones; may be given again
+    #[arg(long, value_name = "FILE")]
+    definition: Vec<PathBuf>,
     /// How many of each hundred components are flaky: they hang up, restart, repeat and lose messages
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     flaky: u8,
@@ -201,6 +205,7 @@ async fn run_fleet(run: Run) -> anyhow::Result<ExitCode> {
             mqtt: run.hub.mqtt_port,
             est: service(&run.hub),
         },
+        kinds: kinds(&run.definition)?,
         count: run.count,
         seed: run.seed,
         state: run.state.clone(),
@@ -237,6 +242,16 @@ async fn run_fleet(run: Run) -> anyhow::Result<ExitCode> {
     }
     truth(&fleet)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn kinds(files: &[PathBuf]) -> anyhow::Result<Kinds> {
+    if files.is_empty() {
+        return Kinds::built_in();
+    }
+    let read =
+        |file: &PathBuf| std::fs::read_to_string(file).with_context(|| file.display().to_string());
+    let documents: Vec<_> = files.iter().map(read).collect::<Result<_, _>>()?;
+    Kinds::of(documents.iter().map(String::as_str))
 }
 
 /// One line of JSON a second, for whoever watches.

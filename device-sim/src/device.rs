@@ -4,11 +4,11 @@
 use crate::{
     flaky::{Flaky, Flaw},
     flash::{Credentials, Flash},
-    profile::Profile,
+    profile::{Profile, sample},
 };
 use protocol::{
     cbor,
-    id::{BootId, ComponentId},
+    id::{BootId, ComponentId, InvalidText, Label},
     message::{Heartbeat, Interval, TrustNotice, TrustState, V1},
     topic::{Down, Route, Up},
 };
@@ -16,6 +16,7 @@ use rand_chacha::{
     ChaCha8Rng,
     rand_core::{Rng, SeedableRng},
 };
+use std::sync::Arc;
 
 /// First and longest wait before the next try, in milliseconds.
 const BACKOFF: (u64, u64) = (1_000, 60_000);
@@ -110,7 +111,8 @@ enum Stage {
 
 /// One device.
 pub struct Device {
-    profile: &'static Profile,
+    profile: Arc<Profile>,
+    serial: Label,
     flash: Flash,
     pace: Pace,
     random: ChaCha8Rng,
@@ -130,12 +132,20 @@ pub struct Device {
 
 impl Device {
     /// A device with this memory, switched off.
-    #[must_use]
-    pub fn new(profile: &'static Profile, flash: Flash, pace: Pace, seed: u64) -> Self {
+    ///
+    /// # Errors
+    /// When its serial number is no label.
+    pub fn new(
+        profile: Arc<Profile>,
+        flash: Flash,
+        pace: Pace,
+        seed: u64,
+    ) -> Result<Self, InvalidText> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let boot = new_boot(&mut random);
-        Self {
+        Ok(Self {
             profile,
+            serial: Label::new(&flash.serial)?,
             flash,
             pace,
             random,
@@ -151,7 +161,7 @@ impl Device {
             next_heartbeat: 0,
             next_value: 0,
             trust: None,
-        }
+        })
     }
 
     /// The same device with these troubles.
@@ -174,8 +184,8 @@ impl Device {
 
     /// Its profile.
     #[must_use]
-    pub fn profile(&self) -> &'static Profile {
-        self.profile
+    pub fn profile(&self) -> &Arc<Profile> {
+        &self.profile
     }
 
     /// Its logical id, once it has one.
@@ -239,9 +249,9 @@ impl Device {
     /// Its announcement of this life.
     #[must_use]
     pub fn announcement(&self) -> Vec<u8> {
-        let Flash { serial, seq, config, .. } = &self.flash;
+        let Flash { seq, config, .. } = &self.flash;
         cbor::encode(&self.profile.announcement(
-            serial,
+            &self.serial,
             *seq,
             self.boot,
             self.pace.interval,
@@ -371,10 +381,10 @@ impl Device {
 
     fn value(&mut self) -> Option<Output> {
         self.values += 1;
-        let index = usize::try_from(self.values).unwrap_or(0) % self.profile.streams.len();
-        let (name, kind) = self.profile.streams[index];
-        let payload = kind.sample(&mut self.random, self.values);
-        let name = protocol::id::Slug::new(name).ok()?;
+        let streams = self.profile.streams();
+        let index = usize::try_from(self.values).unwrap_or(0).checked_rem(streams.len())?;
+        let name = streams[index].name.clone();
+        let payload = sample(&streams[index], &mut self.random, self.values);
         self.publish(Token::Stream(index, self.values), Up::Stream(name), payload, 1)
     }
 
@@ -410,11 +420,15 @@ fn new_boot(random: &mut ChaCha8Rng) -> BootId {
 mod tests {
     use super::*;
 
+    fn lamp() -> Arc<Profile> {
+        crate::profile::Kinds::built_in().unwrap().at(0).clone()
+    }
+
     fn flash() -> Flash {
-        let profile = Profile::of(0);
+        let profile = lamp();
         Flash {
             serial: profile.serial(1, 0),
-            kind: profile.kind.into(),
+            kind: profile.kind().into(),
             seq: 0,
             config: 1,
             credentials: None,
@@ -423,7 +437,7 @@ mod tests {
 
     fn device(flash: Flash, seed: u64) -> Device {
         let pace = Pace { interval: Interval::new(30).unwrap(), stream: 1000 };
-        Device::new(Profile::of(0), flash, pace, seed)
+        Device::new(lamp(), flash, pace, seed).unwrap()
     }
 
     fn credentials() -> Credentials {

@@ -6,7 +6,7 @@ use crate::{
     flaky::Flaky,
     flash::Flash,
     link::{HubAddress, Observer, Runner},
-    profile::{GroundTruth, Profile},
+    profile::{GroundTruth, Kinds, Profile},
 };
 use anyhow::Context;
 use protocol::message::TrustState;
@@ -30,6 +30,8 @@ pub type Proofs = Box<dyn Fn(usize, &str) -> anyhow::Result<Proof>>;
 pub struct Plan {
     /// Where the hub is.
     pub hub: HubAddress,
+    /// The kinds, one device of each in turn.
+    pub kinds: Kinds,
     /// How many devices.
     pub count: usize,
     /// Makes serial numbers, timing and values reproducible.
@@ -91,13 +93,13 @@ impl Fleet {
         let places = Rc::new(tokio::sync::Semaphore::new(STARTING));
         let (mut devices, mut tasks) = (Vec::new(), Vec::new());
         for index in 0..plan.count {
-            let profile = Profile::of(index);
+            let profile = plan.kinds.at(index);
             let serial = profile.serial(plan.seed, index);
             let flash =
                 Flash::read(&plan.state, &serial)?.unwrap_or_else(|| new_flash(profile, &serial));
             let life = flash.seq;
             let seed = plan.seed.rotate_left(32) ^ (index as u64) << 20 ^ life;
-            let mut device = Device::new(profile, flash, plan.pace, seed);
+            let mut device = Device::new(profile.clone(), flash, plan.pace, seed)?;
             if is_flaky(index, plan.flaky) {
                 device = device.with_flaws(Flaky::new(seed));
             }
@@ -173,7 +175,7 @@ fn is_flaky(index: usize, of_hundred: usize) -> bool {
 fn new_flash(profile: &Profile, serial: &str) -> Flash {
     Flash {
         serial: serial.to_owned(),
-        kind: profile.kind.into(),
+        kind: profile.kind().into(),
         seq: 0,
         config: 1,
         credentials: None,

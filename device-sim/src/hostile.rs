@@ -6,7 +6,7 @@ use crate::{
     est::{Answer, Proof, Service},
     flash::{Credentials, Flash},
     identity::{self, Identity, MakerCa},
-    profile::Profile,
+    profile::{Kinds, Profile},
     wire,
 };
 use bytes::BytesMut;
@@ -66,6 +66,10 @@ impl Target {
             .credentials
             .as_ref()
             .ok_or_else(|| anyhow::anyhow!("the attacker's component is not enrolled"))
+    }
+
+    fn profile(&self) -> anyhow::Result<Arc<Profile>> {
+        Kinds::built_in()?.named(&self.own.kind).cloned()
     }
 
     fn ca(&self) -> anyhow::Result<CertificateDer<'static>> {
@@ -232,9 +236,9 @@ impl Target {
     /// A value on the first stream of its kind.
     async fn publish_value(&self, payload: &[u8]) -> Outcome {
         let own = self.credentials()?.id;
-        let profile =
-            Profile::of_kind(&self.own.kind).ok_or_else(|| anyhow::anyhow!("no such kind"))?;
-        let topic = format!("p/{own}/stream/{}", profile.streams[0].0);
+        let profile = self.profile()?;
+        let name = &profile.streams().first().ok_or_else(|| anyhow::anyhow!("no stream"))?.name;
+        let topic = format!("p/{own}/stream/{name}");
         self.refused_publish(&topic, payload, false).await
     }
 
@@ -245,11 +249,10 @@ impl Target {
 
     /// An announcement of the attacker's component with this number, in the life it has now.
     fn announcement(&self, seq: u64) -> anyhow::Result<Vec<u8>> {
-        let profile =
-            Profile::of_kind(&self.own.kind).ok_or_else(|| anyhow::anyhow!("no such kind"))?;
+        let profile = self.profile()?;
         let interval = Interval::new(30).ok_or_else(|| anyhow::anyhow!("no such interval"))?;
         Ok(cbor::encode(&profile.announcement(
-            &self.own.serial,
+            &protocol::id::Label::new(&self.own.serial)?,
             seq,
             protocol::id::BootId([0xee; 8]),
             interval,
@@ -363,16 +366,15 @@ impl Target {
 
     /// Two devices with the same flash: each restarts on its own, then the first returns.
     async fn clone_identity(&self) -> Outcome {
-        let profile =
-            Profile::of_kind(&self.own.kind).ok_or_else(|| anyhow::anyhow!("no such kind"))?;
+        let profile = self.profile()?;
         let interval = Interval::new(30).ok_or_else(|| anyhow::anyhow!("no such interval"))?;
         let pace = Pace { interval, stream: 0 };
         let mut flash = self.own.clone();
         flash.seq += 10;
         let now = Now { mono: 0, unix: 0 };
-        let device = |seed| Device::new(profile, flash.clone(), pace, seed);
+        let device = |seed| Device::new(profile.clone(), flash.clone(), pace, seed);
         let mut lives = Vec::new();
-        for mut device in [device(0xa11ce), device(0xb0b)] {
+        for mut device in [device(0xa11ce)?, device(0xb0b)?] {
             device.handle(Input::Start, now);
             let outputs = device.handle(Input::Connected, now);
             let announcement = outputs.into_iter().find_map(|output| match output {
@@ -387,7 +389,7 @@ impl Target {
             lives.push(announcement.ok_or_else(|| anyhow::anyhow!("it announces nothing"))?);
         }
         // The second must say something newer, as a device would that counts on by itself.
-        let mut newer = device(0xb0b);
+        let mut newer = device(0xb0b)?;
         newer.handle(Input::Start, now);
         newer.reconfigure(now);
         lives[1].1 = newer.announcement();

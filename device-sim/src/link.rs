@@ -151,7 +151,7 @@ impl<O: Observer> Runner<O> {
         }
         if self.wanted.is_none() {
             let (serial, maker) = self.names();
-            self.wanted = Some(identity::key_request(&serial, maker)?);
+            self.wanted = Some(identity::key_request(&serial, &maker)?);
         }
         match (&self.ca, &self.wanted) {
             (Some(ca), Some(wanted)) => self.hub.est.enrol(ca, &self.proof, wanted).await,
@@ -166,7 +166,7 @@ impl<O: Observer> Runner<O> {
 
     async fn ask_to_renew(&self) -> anyhow::Result<Answer> {
         let (serial, maker) = self.names();
-        let wanted = identity::key_request(&serial, maker)?;
+        let wanted = identity::key_request(&serial, &maker)?;
         let credentials = self.device.borrow().flash().credentials.clone();
         match credentials {
             Some(credentials) => self.hub.est.reenrol(&credentials, &wanted).await,
@@ -174,9 +174,9 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    fn names(&self) -> (String, &'static str) {
+    fn names(&self) -> (String, String) {
         let device = self.device.borrow();
-        (device.flash().serial.clone(), device.profile().maker)
+        (device.flash().serial.clone(), device.profile().maker().to_owned())
     }
 
     fn enrolment_answered(&mut self, answer: anyhow::Result<Answer>) {

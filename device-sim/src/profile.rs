@@ -1,114 +1,19 @@
-//! The simulated kinds, as data, and what is true of each device made of them.
+//! The simulated kinds: whatever a maker's definition declares can be simulated, and what is true of each
+//! device is known.
 
+use anyhow::Context;
 use protocol::{
-    id::{Digest, Label, Slug, Uri},
+    cbor,
+    definition::{Definition, Stream},
+    id::{Digest, Label, Slug},
     message::{Announcement, Interval, List, V1},
-    time::Date,
 };
 use rand_chacha::{ChaCha8Rng, rand_core::Rng};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
-/// One kind of component.
-#[derive(Debug)]
-pub struct Profile {
-    /// Kind.
-    pub kind: &'static str,
-    /// Maker.
-    pub maker: &'static str,
-    /// Model.
-    pub model: &'static str,
-    /// Beginning of its serial numbers.
-    pub prefix: &'static str,
-    /// Hardware revision.
-    pub hardware: u32,
-    /// Firmware version.
-    pub firmware: &'static str,
-    /// Interfaces.
-    pub interfaces: &'static [&'static str],
-    /// Streams, each with the kind of value it carries.
-    pub streams: &'static [(&'static str, Value)],
-    /// Classes of data it holds.
-    pub data: &'static [&'static str],
-    /// Last day of support.
-    pub support_end: &'static str,
-}
-
-/// What a stream carries.
-#[derive(Clone, Copy, Debug)]
-pub enum Value {
-    /// `{"on": bool}`
-    Switch,
-    /// `{"value": n}` between two bounds, in tenths of the unit.
-    Tenths(i64, i64),
-    /// `{"count": n}`, only growing.
-    Count,
-}
-
-/// Every simulated kind.
-pub const PROFILES: &[Profile] = &[
-    Profile {
-        kind: "lamp",
-        maker: "Lumen Works",
-        model: "Glow 2",
-        prefix: "LW",
-        hardware: 3,
-        firmware: "1.4.0",
-        interfaces: &["button", "wifi"],
-        streams: &[("power", Value::Tenths(0, 90)), ("state", Value::Switch)],
-        data: &["usage"],
-        support_end: "2031-12-31",
-    },
-    Profile {
-        kind: "lock",
-        maker: "Bolt & Sons",
-        model: "Guard 1",
-        prefix: "BS",
-        hardware: 1,
-        firmware: "2.0.3",
-        interfaces: &["ble", "keypad", "wifi"],
-        streams: &[("battery", Value::Tenths(0, 1000)), ("bolt", Value::Switch)],
-        data: &["access-log", "usage"],
-        support_end: "2033-06-30",
-    },
-    Profile {
-        kind: "camera",
-        maker: "Ocular",
-        model: "Eye 4K",
-        prefix: "OC",
-        hardware: 7,
-        firmware: "5.11.2",
-        interfaces: &["ethernet", "wifi"],
-        streams: &[("frames", Value::Count), ("motion", Value::Switch)],
-        data: &["images", "usage"],
-        support_end: "2030-03-31",
-    },
-    Profile {
-        kind: "thermostat",
-        maker: "Evenheat",
-        model: "Steady",
-        prefix: "EH",
-        hardware: 2,
-        firmware: "3.2.1",
-        interfaces: &["display", "wifi", "zigbee"],
-        streams: &[("temperature", Value::Tenths(150, 260)), ("valve", Value::Tenths(0, 1000))],
-        data: &["presence", "usage"],
-        support_end: "2032-09-30",
-    },
-    Profile {
-        kind: "leak-sensor",
-        maker: "Dryad",
-        model: "Drop",
-        prefix: "DR",
-        hardware: 1,
-        firmware: "1.0.9",
-        interfaces: &["zigbee"],
-        streams: &[("battery", Value::Tenths(0, 1000)), ("wet", Value::Switch)],
-        data: &[],
-        support_end: "2029-12-31",
-    },
-];
-
-/// The makers' definitions of the simulated kinds.
+/// The makers' definitions of the built-in kinds.
 pub const DEFINITIONS: &[(&str, &str)] = &[
     ("lamp", include_str!("../definitions/lamp.toml")),
     ("lock", include_str!("../definitions/lock.toml")),
@@ -117,6 +22,65 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ("leak-sensor", include_str!("../definitions/leak-sensor.toml")),
     ("wall-switch", include_str!("../definitions/wall-switch.toml")),
 ];
+
+/// One kind of component.
+#[derive(Debug)]
+pub struct Profile {
+    definition: Definition,
+    /// Beginning of its serial numbers.
+    prefix: String,
+    /// Hardware revision.
+    hardware: u32,
+    /// Firmware version.
+    firmware: Label,
+}
+
+/// Kinds that a fleet is made of, in turn.
+#[derive(Clone, Debug)]
+pub struct Kinds(Vec<Arc<Profile>>);
+
+impl Kinds {
+    /// The built-in kinds.
+    ///
+    /// # Errors
+    /// Never: a test reads them all.
+    pub fn built_in() -> anyhow::Result<Self> {
+        Self::of(DEFINITIONS.iter().map(|(_, document)| *document))
+    }
+
+    /// The kinds of these definitions.
+    ///
+    /// # Errors
+    /// When a document has mistakes or there is none.
+    pub fn of<'d>(documents: impl Iterator<Item = &'d str>) -> anyhow::Result<Self> {
+        let kinds: Vec<_> = documents
+            .map(|document| Ok(Arc::new(Profile::new(Definition::parse(document)?)?)))
+            .collect::<anyhow::Result<_>>()?;
+        anyhow::ensure!(!kinds.is_empty(), "a fleet needs at least one kind");
+        Ok(Self(kinds))
+    }
+
+    /// The kind of the device with this number in a fleet.
+    #[must_use]
+    pub fn at(&self, index: usize) -> &Arc<Profile> {
+        &self.0[index % self.0.len()]
+    }
+
+    /// The kind of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn named(&self, kind: &str) -> anyhow::Result<&Arc<Profile>> {
+        let found = self.0.iter().find(|profile| profile.kind() == kind);
+        found.with_context(|| format!("no kind {kind} is simulated here"))
+    }
+
+    /// Every kind.
+    #[must_use]
+    pub fn all(&self) -> &[Arc<Profile>] {
+        &self.0
+    }
+}
 
 /// What is true of one device; the hub's inventory must say the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -150,16 +114,51 @@ pub struct GroundTruth {
 }
 
 impl Profile {
-    /// The profile of the device with this number in a fleet.
-    #[must_use]
-    pub fn of(index: usize) -> &'static Self {
-        &PROFILES[index % PROFILES.len()]
+    /// A kind as its maker defines it. What a definition does not say (hardware and firmware) follows from
+    /// the kind's name, so it is the same every time.
+    ///
+    /// # Errors
+    /// When the definition covers no model.
+    pub fn new(definition: Definition) -> anyhow::Result<Self> {
+        definition.models.first().context("the definition covers no model")?;
+        let drawn = crate::identity::sha256(definition.kind.as_str().as_bytes()).0;
+        let firmware = format!("{}.{}.{}", 1 + drawn[1] % 5, drawn[2] % 10, drawn[3] % 20);
+        Ok(Self {
+            prefix: initials(definition.maker.as_str()),
+            hardware: u32::from(1 + drawn[0] % 9),
+            firmware: Label::new(&firmware)?,
+            definition,
+        })
     }
 
-    /// The profile of a kind.
+    /// Its maker's definition.
     #[must_use]
-    pub fn of_kind(kind: &str) -> Option<&'static Self> {
-        PROFILES.iter().find(|profile| profile.kind == kind)
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.definition.kind.as_str()
+    }
+
+    /// Who makes it.
+    #[must_use]
+    pub fn maker(&self) -> &str {
+        self.definition.maker.as_str()
+    }
+
+    /// The first of its models, which is the one simulated.
+    #[must_use]
+    pub fn model(&self) -> &Label {
+        &self.definition.models[0]
+    }
+
+    /// Its streams.
+    #[must_use]
+    pub fn streams(&self) -> &[Stream] {
+        &self.definition.streams
     }
 
     /// The serial number of a fleet's device; the seed keeps fleets apart.
@@ -171,135 +170,139 @@ impl Profile {
     /// SHA-256 of the firmware this profile is said to run.
     #[must_use]
     pub fn firmware_digest(&self) -> Digest {
-        let text = format!("{} {} {}", self.maker, self.model, self.firmware);
-        let mut digest = [0; 32];
-        digest.copy_from_slice(
-            aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref(),
-        );
-        Digest(digest)
-    }
-
-    fn sbom(&self) -> String {
-        let model = self.model.to_lowercase().replace(' ', "-");
-        format!(
-            "https://sbom.example/{}/{model}-{}.cdx.json",
-            self.prefix.to_lowercase(),
-            self.firmware
-        )
+        let text = format!("{} {} {}", self.maker(), self.model(), self.firmware);
+        crate::identity::sha256(text.as_bytes())
     }
 
     /// What is true of the device with this serial number.
     #[must_use]
     pub fn truth(&self, serial: &str, id: Option<String>) -> GroundTruth {
-        let texts = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
+        let texts = |items: &[Slug]| items.iter().map(ToString::to_string).collect();
+        let Definition { kind, maker, interfaces, data, sbom, support_end, .. } = &self.definition;
         GroundTruth {
             serial: serial.to_owned(),
             id,
-            kind: self.kind.into(),
-            maker: self.maker.into(),
-            model: self.model.into(),
+            kind: kind.to_string(),
+            maker: maker.to_string(),
+            model: self.model().to_string(),
             hardware: self.hardware,
-            firmware: self.firmware.into(),
+            firmware: self.firmware.to_string(),
             firmware_digest: self.firmware_digest().to_string(),
-            interfaces: texts(self.interfaces),
-            streams: self.streams.iter().map(|(name, _)| (*name).to_owned()).collect(),
-            data: texts(self.data),
-            sbom: self.sbom(),
-            support_end: self.support_end.into(),
+            interfaces: texts(&interfaces.has),
+            streams: self.stream_names().iter().map(ToString::to_string).collect(),
+            data: texts(data),
+            sbom: sbom.to_string(),
+            support_end: support_end.to_string(),
         }
+    }
+
+    fn stream_names(&self) -> Vec<Slug> {
+        let mut names: Vec<_> = self.streams().iter().map(|stream| stream.name.clone()).collect();
+        names.sort();
+        names
     }
 
     /// The announcement of a device of this profile.
     ///
     /// # Panics
-    /// Never: a test makes the announcement of every profile.
+    /// Never: a definition's lists are bounded as an announcement's are.
     #[must_use]
     pub fn announcement(
         &self,
-        serial: &str,
+        serial: &Label,
         seq: u64,
         boot: protocol::id::BootId,
         interval: Interval,
         config: u32,
     ) -> Announcement {
-        const TABLE: &str = "the table of profiles holds valid texts";
-        let label = |text: &str| Label::new(text).expect(TABLE);
-        let slugs = |items: Vec<&str>| {
-            List::new(items.into_iter().map(|item| Slug::new(item).expect(TABLE)).collect())
-                .expect(TABLE)
+        let list = |items: &[Slug]| {
+            List::new(items.to_vec()).expect("a definition's lists are sets of at most 16")
         };
+        let definition = &self.definition;
         Announcement {
             version: V1,
             seq,
             boot,
-            kind: Slug::new(self.kind).expect(TABLE),
-            maker: label(self.maker),
-            model: label(self.model),
-            serial: label(serial),
+            kind: definition.kind.clone(),
+            maker: definition.maker.clone(),
+            model: self.model().clone(),
+            serial: serial.clone(),
             hardware: self.hardware,
-            firmware: label(self.firmware),
+            firmware: self.firmware.clone(),
             firmware_digest: self.firmware_digest(),
-            interfaces: slugs(self.interfaces.to_vec()),
-            streams: slugs(self.streams.iter().map(|(name, _)| *name).collect()),
-            data: slugs(self.data.to_vec()),
+            interfaces: list(&definition.interfaces.has),
+            streams: list(&self.stream_names()),
+            data: list(&definition.data),
             interval,
             config,
-            sbom: Some(Uri::new(&self.sbom()).expect(TABLE)),
-            support_end: Some(self.support_end.parse::<Date>().expect(TABLE)),
+            sbom: Some(definition.sbom.clone()),
+            support_end: Some(definition.support_end),
         }
     }
 }
 
-impl Value {
-    /// A value as deterministic CBOR with text keys.
-    #[must_use]
-    pub fn sample(self, random: &mut ChaCha8Rng, count: u64) -> Vec<u8> {
-        let mut map = std::collections::BTreeMap::new();
-        match self {
-            Self::Switch => {
-                return protocol::cbor::encode(&std::collections::BTreeMap::from([(
-                    "on",
-                    random.next_u32() & 1 == 1,
-                )]));
-            }
-            Self::Tenths(from, to) => {
-                let span = u32::try_from(to - from + 1).unwrap_or(1);
-                map.insert("value", from + i64::from(random.next_u32() % span));
-            }
-            Self::Count => drop(map.insert("count", i64::try_from(count).unwrap_or(i64::MAX))),
+/// The first letters of a maker's words, at least two.
+fn initials(maker: &str) -> String {
+    let first: String = maker.split(' ').filter_map(|word| word.chars().next()).collect();
+    let letters = |text: &str| -> String {
+        text.chars().filter(char::is_ascii_alphabetic).take(4).collect::<String>().to_uppercase()
+    };
+    match letters(&first) {
+        enough if enough.len() > 1 => enough,
+        _ => letters(maker).chars().take(2).collect(),
+    }
+}
+
+/// A value of a stream that its schema allows, as deterministic CBOR; `count` grows from value to value.
+#[must_use]
+pub fn sample(stream: &Stream, random: &mut ChaCha8Rng, count: u64) -> Vec<u8> {
+    let properties = stream.traffic.schema["properties"].as_object();
+    let mut value = Map::new();
+    for (name, schema) in properties.into_iter().flatten() {
+        let rises = stream.rises.as_deref() == Some(name);
+        value.insert(name.clone(), if rises { json!(count) } else { property(schema, random) });
+    }
+    cbor::from_json(&Value::Object(value))
+}
+
+/// A value of one property: of its list, of its type, within its bounds.
+fn property(schema: &Value, random: &mut ChaCha8Rng) -> Value {
+    if let Some(values) = schema["enum"].as_array().filter(|values| !values.is_empty()) {
+        return values[random.next_u32() as usize % values.len()].clone();
+    }
+    let bound =
+        |key: &str, default: i64| schema[key].as_f64().map_or(default, |value| value as i64);
+    let (least, most) = (bound("minimum", 0), bound("maximum", 1000));
+    let span = u64::try_from(most - least).unwrap_or(0).saturating_add(1);
+    let number = least.saturating_add_unsigned(u64::from(random.next_u32()) % span);
+    match schema["type"].as_str() {
+        Some("boolean") => json!(random.next_u32() & 1 == 1),
+        Some("integer") => json!(number),
+        Some("number") => json!(number as f64),
+        Some("string") => {
+            let length = bound("minLength", 1).max(1);
+            json!("x".repeat(usize::try_from(length).unwrap_or(1)))
         }
-        protocol::cbor::encode(&map)
+        _ => Value::Null,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{cbor, id::BootId};
-
-    #[test]
-    fn every_profile_is_what_its_makers_definition_says() {
-        for profile in PROFILES {
-            let document = DEFINITIONS.iter().find(|(kind, _)| *kind == profile.kind).unwrap().1;
-            let definition = protocol::definition::Definition::parse(document).unwrap();
-            let streams: Vec<_> =
-                definition.streams.iter().map(|stream| stream.name.as_str()).collect();
-            let texts = |items: &[Slug]| items.iter().map(ToString::to_string).collect::<Vec<_>>();
-            assert_eq!(definition.maker.as_str(), profile.maker);
-            assert_eq!(streams, profile.streams.iter().map(|(name, _)| *name).collect::<Vec<_>>());
-            assert_eq!(texts(&definition.interfaces.has), profile.interfaces);
-            assert_eq!(texts(&definition.data), profile.data);
-            assert_eq!(definition.support_end.to_string(), profile.support_end);
-            assert_eq!(definition.sbom.as_str(), profile.sbom());
-        }
-    }
+    use protocol::id::BootId;
+    use rand_chacha::rand_core::SeedableRng;
 
     #[test]
     fn every_profile_makes_a_valid_announcement_equal_to_its_truth() {
-        for (index, profile) in PROFILES.iter().enumerate() {
+        let kinds = Kinds::built_in().unwrap();
+        assert_eq!(kinds.all().len(), DEFINITIONS.len());
+        for (index, profile) in kinds.all().iter().enumerate() {
+            assert_eq!(profile.kind(), DEFINITIONS[index].0);
             let serial = profile.serial(7, index);
             let interval = Interval::new(30).unwrap();
-            let facts = profile.announcement(&serial, 1, BootId([0; 8]), interval, 1);
+            let label = Label::new(&serial).unwrap();
+            let facts = profile.announcement(&label, 1, BootId([0; 8]), interval, 1);
             let bytes = cbor::encode(&facts);
             assert!(bytes.len() < 512, "{}", bytes.len());
             assert_eq!(cbor::decode::<Announcement>(&bytes, 2048), Ok(facts.clone()));
@@ -308,11 +311,35 @@ mod tests {
                 (facts.serial.as_str(), facts.sbom.unwrap().as_str()),
                 (&*truth.serial, &*truth.sbom)
             );
-            assert!(
-                profile.interfaces.is_sorted()
-                    && profile.data.is_sorted()
-                    && profile.streams.is_sorted_by_key(|s| s.0)
-            );
+        }
+    }
+
+    #[test]
+    fn samples_are_what_the_definition_declares() {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        for profile in Kinds::built_in().unwrap().all() {
+            for stream in profile.streams() {
+                for count in 0..200 {
+                    let bytes = sample(stream, &mut random, count);
+                    assert!(bytes.len() <= stream.traffic.max_bytes);
+                    let value = cbor::to_json(&bytes).unwrap();
+                    for (name, schema) in stream.traffic.schema["properties"].as_object().unwrap() {
+                        let number = value[name].as_i64();
+                        let low = schema["minimum"].as_i64().is_none_or(|min| number >= Some(min));
+                        let high = schema["maximum"].as_i64().is_none_or(|max| number <= Some(max));
+                        assert!(low && high, "{name} of {}: {value}", profile.kind());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn serial_numbers_begin_with_the_makers_initials() {
+        let all =
+            [("Lumen Works", "LW"), ("Bolt & Sons", "BS"), ("Ocular", "OC"), ("É 1 x y", "XY")];
+        for (maker, expected) in all {
+            assert_eq!(initials(maker), expected);
         }
     }
 }

@@ -52,11 +52,10 @@ TOML
   est=$(field listens.est <"$work/status.json"); est=${est##*:}
 }
 
-define() { # define KIND: its maker checks it and signs it, the owner adds it
-  local document=$here/definitions/$1.toml
-  hub definition check "$document" >/dev/null || fail "the definition of $1 is good"
-  "$demo" device-sim sign "$document" --maker "$work/maker" -o "$work/$1.definition"
-  hub definition add "$work/$1.definition" >/dev/null || fail "the definition of $1 comes into force"
+define() { # define FILE: its maker checks it and signs it, the owner adds it
+  hub definition check "$here/$1" >/dev/null || fail "$1 is a good definition"
+  "$demo" device-sim sign "$here/$1" --maker "$work/maker" -o "$work/signed.definition"
+  hub definition add "$work/signed.definition" >/dev/null || fail "$1 comes into force"
 }
 
 stop_hub() { kill "$hub_pid"; wait "$hub_pid" || fail "the hub did not end in order"; hub_pid=; }
@@ -152,7 +151,7 @@ for version in mqttv311 mqttv5; do
   announcement "F-$name" 1 | mq pub "$dir" -V $version -q 1 -t "p/$id/announce" -s || fail "$version announces"
   if [ $version = mqttv311 ]; then
     [ "$(hub --json component show "$id" | field hold)" = unknown-kind ] || fail "no definition, so it is held"
-    define gadget
+    define definitions/gadget.toml
     pass "a kind without a definition is held until the owner adds it"
   fi
   [ "$(hub --json component show "$id" | field trust)" = active ] || fail "$version becomes active"
@@ -181,12 +180,21 @@ pass "a revoked component stays out and stands in the revocation list"
 echo "== a component in Python, and CycloneDX's validator"
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install -q --disable-pip-version-check -r "$here/requirements.txt"
-define thermometer
+define definitions/thermometer.toml
 hub --json pair open --approve >"$work/python.json"
 timeout 120 "$work/venv/bin/python" "$here/component.py" "$(field links.0 <"$work/python.json")" || fail "the Python component"
 python_id=$(hub --json component list | python3 -c 'import json,sys; print([c["id"] for c in json.load(sys.stdin) if c.get("maker")=="Python Works"][0])')
 [ "$(hub --json component show "$python_id" | field trust)" = retired ] || fail "it left the product at the end of its life"
 pass "a Python component enrolled, announced, renewed, was refused where it must be, and left"
+"$work/venv/bin/python" "$here/stranger/vectors.py" >"$work/out" || fail "a stranger's codec and the vectors: $(cat "$work/out")"
+pass "a stranger's codec agrees with every vector and the walk-through"
+define stranger/lamp.toml
+hub --json pair open --approve >"$work/stranger.json"
+timeout 120 "$work/venv/bin/python" "$here/stranger/component.py" localhost "$est" "$mqtt" \
+  "$(field ca_fingerprint <"$work/stranger.json")" "$(field codes.0 <"$work/stranger.json")" \
+  --state "$work/stranger" --v5 --beats 2 >"$work/out" 2>&1 || fail "the stranger's component: $(cat "$work/out")"
+[ "$(grep -c 'PUBACK .*Success' "$work/out")" -ge 4 ] || fail "all of its messages are taken: $(cat "$work/out")"
+pass "a component by a stranger enrolled, became active, spoke and left"
 hub inventory export --format cyclonedx -o "$work/bom.json"
 hub inventory export --format json -o "$work/inventory.json"
 "$work/venv/bin/python" "$here/validate.py" "$work/bom.json" "$work/inventory.json" hub-agent/core/schema/inventory.schema.json ||
@@ -200,7 +208,7 @@ echo "== a small disk fills up"
 mkdir -p "$work/small"
 if mount -t tmpfs -o size=24m tmpfs "$work/small" 2>/dev/null; then
   start_hub "$work/small/data" 4194304
-  define gadget
+  define definitions/gadget.toml
   enrol gamma; gamma=$id
   announcement F-gamma 1 | mq pub "$work/gamma" -V mqttv5 -q 1 -t "p/$gamma/announce" -s || fail "announces"
   head -c 22m /dev/zero >"$work/small/filler" 2>/dev/null || true

@@ -1,7 +1,7 @@
 //! The load: bytes over mutual TLS, so that the generator costs the same for every server.
 
 use anyhow::Context;
-use device_sim::{flash::Flash, profile::Profile, wire};
+use device_sim::{flash::Flash, profile::Kinds, wire};
 use rustls::pki_types::CertificateDer;
 use std::time::Instant;
 use tokio::{
@@ -26,8 +26,8 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) async fn connect(port: u16, flash: &Flash) -> anyhow::Result<Self> {
         let own = flash.credentials.as_ref().context("an enrolled component")?;
-        let profile = Profile::of_kind(&flash.kind).context("a known kind")?;
-        let topic = format!("p/{}/stream/{}", own.id, profile.streams[0].0);
+        let kinds = Kinds::built_in()?;
+        let topic = format!("p/{}/stream/{}", own.id, kinds.named(&flash.kind)?.streams()[0].name);
         Self::open(port, flash, &own.id.to_string(), topic).await
     }
 

@@ -1,22 +1,25 @@
 //! The load as a maker would declare it, so that the hub checks every message of it.
 
-use device_sim::{identity::MakerCa, profile::PROFILES};
+use device_sim::{
+    identity::MakerCa,
+    profile::{Kinds, Profile},
+};
 use std::{fs, path::Path};
 
 /// Signs a definition of each simulated kind whose first stream takes the load.
 pub(crate) fn write(folder: &Path, maker: &Path) -> anyhow::Result<()> {
     let maker = MakerCa::read(maker)?;
     fs::create_dir_all(folder)?;
-    for profile in PROFILES {
+    for profile in Kinds::built_in()?.all() {
         let envelope = maker.sign_definition(&document(profile))?;
-        fs::write(folder.join(format!("{}.definition", profile.kind)), envelope)?;
+        fs::write(folder.join(format!("{}.definition", profile.kind())), envelope)?;
     }
     Ok(())
 }
 
-fn document(profile: &device_sim::profile::Profile) -> String {
-    let device_sim::profile::Profile { kind, maker, model, support_end, .. } = profile;
-    let stream = profile.streams[0].0;
+fn document(profile: &Profile) -> String {
+    let (kind, maker, model) = (profile.kind(), profile.maker(), profile.model());
+    let (support_end, stream) = (profile.definition().support_end, &profile.streams()[0].name);
     format!(
         r#"format = 1
 kind = "{kind}"

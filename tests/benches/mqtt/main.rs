@@ -106,16 +106,17 @@ fn enrolled(
         interval: 3600,
         stream: 0,
         flaky: 0,
+        definitions: Vec::new(),
     };
     let mut fleet = Fleet::start(own, &hub, plan)?;
     fleet.bring_up(&hub, Duration::from_secs(300), |_| {})?;
     fleet.stop()?;
     hub.stop()?;
-    let profile = device_sim::profile::Profile::of;
+    let kinds = device_sim::profile::Kinds::built_in()?;
     (0..count)
         .map(|index| {
             let flash =
-                device_sim::flash::Flash::read(&fleet.state(), &profile(index).serial(1, index))?;
+                device_sim::flash::Flash::read(&fleet.state(), &kinds.at(index).serial(1, index))?;
             flash.ok_or_else(|| anyhow::anyhow!("a component has no memory"))
         })
         .collect()

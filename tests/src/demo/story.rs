@@ -54,6 +54,7 @@ pub(super) fn tell(options: &Options, executable: &Executable) -> anyhow::Result
         interval: 10,
         stream: 1000,
         flaky: 0,
+        definitions: Vec::new(),
     };
     let mut fleet = Fleet::start(executable, &hub, plan)?;
     bring_up(&fleet, &hub, count)?;
@@ -204,6 +205,7 @@ fn attack(
         interval: 10,
         stream: 0,
         flaky: 0,
+        definitions: Vec::new(),
     };
     let mut own = Fleet::start(executable, hub, plan)?;
     own.bring_up(hub, PATIENCE, |_| {})?;

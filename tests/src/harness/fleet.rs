@@ -30,6 +30,8 @@ pub struct FleetPlan {
     pub stream: u64,
     /// How many of each hundred are flaky.
     pub flaky: u8,
+    /// Definitions of the kinds to simulate; the built-in ones when empty.
+    pub definitions: Vec<PathBuf>,
 }
 
 /// A running fleet.
@@ -75,7 +77,9 @@ impl Fleet {
             format!("--codes={}", path(&codes)),
             format!("--ack-log={}", path(&plan.folder.join("acks.jsonl"))),
             format!("--truth={}", path(&plan.folder.join("truth.json"))),
-        ];
+        ]
+        .into_iter()
+        .chain(plan.definitions.iter().map(|file| format!("--definition={}", path(file))));
         let process =
             Process::start(executable, "device-sim", args, &plan.folder.join("fleet.log"))?;
         Ok(Self { process, plan })

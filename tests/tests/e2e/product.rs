@@ -7,7 +7,7 @@ use tests::harness::wait_until;
 /// Criterion: T3.AI.1 (positive)
 /// Criterion: T3.AI.2 (positive)
 #[test]
-fn fifty_components_of_five_kinds_are_in_the_inventory_as_they_are() {
+fn fifty_components_of_six_kinds_are_in_the_inventory_as_they_are() {
     let scene = Scene::with(&[("est.per_address", "128")]);
     let fleet = scene.active_fleet(50, 1);
     let truth = fleet.truth().unwrap();

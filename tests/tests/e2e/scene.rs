@@ -39,6 +39,7 @@ impl Scene {
             interval: 1,
             stream: 50,
             flaky: 0,
+            definitions: Vec::new(),
         }
     }
 

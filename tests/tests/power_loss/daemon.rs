@@ -79,5 +79,6 @@ fn fleet_plan(folder: &Path) -> FleetPlan {
         interval: 1,
         stream: 5,
         flaky: 0,
+        definitions: Vec::new(),
     }
 }
