@@ -23,7 +23,7 @@ pub mod settings;
 pub use access::gate::{Denied, Inbound, Outbound, Permitted};
 pub use effect::{Answer, Cut, Effects, IssueOrder, Write};
 pub use event::{EventKind, Severity, StateEvent};
-pub use hub::{DefinitionView, Hub, OwnIdentity};
+pub use hub::{DefinitionView, Explanation, Hub, OwnIdentity};
 pub use input::{
     Actor, Command, ComponentCertificate, EnrolRequest, Input, Now, Proof, ReenrolRequest,
     Selector, StoreState, Uplink,

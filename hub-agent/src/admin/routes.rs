@@ -22,7 +22,7 @@ use std::{rc::Rc, time::Duration};
 use uuid::Uuid;
 
 /// Largest body of a request.
-const MAX_BODY: usize = 4096;
+const MAX_BODY: usize = 20_480;
 
 /// Longest wait for events.
 const MAX_WAIT: Duration = Duration::from_secs(20);
@@ -120,6 +120,7 @@ async fn route(
                 _ => return Err(bad("the format is json or cyclonedx")),
             }))
         }
+        (&Method::POST, ["v1", "explain"]) => explain(cell, &whole(body).await?),
         (&Method::GET, ["v1", "definitions"]) => {
             json(serde_json::to_value(cell.look(Hub::definitions)))
         }
@@ -187,9 +188,60 @@ struct Wanted {
     count: Option<usize>,
 }
 
-async fn read(body: Incoming) -> Result<Wanted, Failure> {
+async fn whole(body: Incoming) -> Result<Bytes, Failure> {
     let body = Limited::new(body, MAX_BODY).collect().await;
-    let body = body.map_err(|_| Failure::from(Refusal::TooLarge))?.to_bytes();
+    Ok(body.map_err(|_| Failure::from(Refusal::TooLarge))?.to_bytes())
+}
+
+/// A message that somebody wants judged.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message {
+    component: String,
+    topic: String,
+    /// As JSON, which becomes deterministic CBOR.
+    value: Option<Value>,
+    /// As bytes in hexadecimal.
+    hex: Option<String>,
+    #[serde(default = "usual_qos")]
+    qos: u8,
+}
+
+fn usual_qos() -> u8 {
+    1
+}
+
+fn explain(cell: &HubCell, body: &[u8]) -> Result<Body, Failure> {
+    let message: Message = serde_json::from_slice(body)
+        .map_err(|e| bad(format!("the body is not what this path takes: {e}")))?;
+    let id = find(cell, &message.component)?;
+    let payload = match (&message.value, &message.hex) {
+        (None, None) => None,
+        (Some(value), None) => Some(protocol::cbor::from_json(value)),
+        (None, Some(hex)) => Some(bytes(hex).ok_or_else(|| bad("`hex` is no hexadecimal"))?),
+        (Some(_), Some(_)) => return Err(bad("give `value` or `hex`, not both")),
+    };
+    // A topic of the component's own may be given by its end.
+    let topic = match message.topic.split_once('/') {
+        Some(("p" | "h", _)) => message.topic,
+        _ => format!("p/{id}/{}", message.topic),
+    };
+    let told = cell.look(|hub| hub.explain(id, &topic, payload.as_deref(), message.qos));
+    serde_json::to_value(told).map(Body::Json).map_err(|_| Refusal::Internal.into())
+}
+
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let digit =
+        |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = hex.as_bytes().chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return None;
+    }
+    pairs.map(|pair| Some(digit(&pair[0])? << 4 | digit(&pair[1])?)).collect()
+}
+
+async fn read(body: Incoming) -> Result<Wanted, Failure> {
+    let body = whole(body).await?;
     if body.is_empty() {
         return Ok(Wanted::default());
     }

@@ -6,6 +6,7 @@ mod component;
 mod definition;
 mod doctor;
 mod pairing;
+mod policy;
 mod show;
 
 use crate::settings::{self, Raw, Settings, Sources};
@@ -97,6 +98,9 @@ enum What {
     /// What each kind of component may do
     #[command(subcommand)]
     Definition(definition::Definition),
+    /// What the gate decides, and why
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Let new components in with one-time codes
     #[command(subcommand)]
     Pair(pairing::Pair),
@@ -202,6 +206,7 @@ fn obey(cli: Cli, output: &Output) -> Result<(), Failure> {
         What::Status => status(&hub, output),
         What::Component(command) => component::obey(&hub, output, command),
         What::Definition(command) => definition::obey(&hub, output, command),
+        What::Policy(command) => policy::obey(&hub, output, command),
         What::Pair(command) => pairing::obey(&hub, output, &settings, command),
         What::Inventory(Inventory::Export { format, output: file }) => {
             export(&hub, output, format, file)

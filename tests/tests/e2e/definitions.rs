@@ -237,3 +237,32 @@ fn a_taken_over_component_gets_nothing_through_and_harms_no_other() {
         assert_eq!(scene.hub.trust(other.id.as_deref().unwrap()).unwrap(), "active");
     }
 }
+
+/// Criterion: T3.LA.1 (positive)
+#[test]
+fn policy_explain_names_the_line_that_decides() {
+    let scene = Scene::with(&[]);
+    let fleet = scene.active_fleet(1, 1);
+    let id = fleet.truth().unwrap()[0].id.clone().unwrap();
+    let explain = |topic: &str, payload: &[&str]| {
+        let args: Vec<&str> =
+            ["policy", "explain", &id, topic].into_iter().chain(payload.iter().copied()).collect();
+        scene.hub.json(&args).unwrap()
+    };
+    let good = explain("stream/power", &[r#"{"value": 9}"#]);
+    assert_eq!((&good["allowed"], good["refusal"].is_null()), (&true.into(), true), "{good}");
+    assert_eq!(good["decided_by"], "lamp revision 1 of Lumen Works, line 44");
+    let bad = explain("stream/power", &[r#"{"value": 91}"#]);
+    assert_eq!(bad["refusal"], "wrong-content", "{bad}");
+    assert!(bad["detail"].as_str().unwrap().contains("line 44"), "{bad}");
+    assert_eq!(explain("stream/power", &["hex:a1"])["refusal"], "malformed");
+    assert_eq!(explain("stream/power", &[])["allowed"], true, "if its payload fits");
+    assert_eq!(explain("stream/humidity", &[])["refusal"], "unknown-topic");
+    assert_eq!(explain("trust", &[])["refusal"], "wrong-direction");
+    let foreign = explain("p/00000000-0000-8000-8000-000000000000/announce", &[]);
+    assert_eq!(foreign["refusal"], "foreign-topic");
+    scene.hub.ask(&["component", "quarantine", &id]).unwrap();
+    let held = explain("stream/power", &[r#"{"value": 9}"#]);
+    assert_eq!(held["refusal"], "quarantined");
+    assert!(held["decided_by"].as_str().unwrap().starts_with("trust state quarantined"), "{held}");
+}

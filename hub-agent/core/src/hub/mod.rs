@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod definitions;
 mod enrolment;
+mod explain;
 mod messages;
 mod views;
 
@@ -40,6 +41,7 @@ use std::{
     time::Duration,
 };
 
+pub use explain::Explanation;
 pub use views::{CloudView, DefinitionView, HubView, StatusView};
 
 /// Who the hub itself is.

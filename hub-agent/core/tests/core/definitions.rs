@@ -161,18 +161,33 @@ fn a_flood_beyond_the_declared_rate_and_a_number_that_falls_are_refused() {
 
 /// Criterion: T3.LA.1b (negative)
 #[test]
-fn one_makers_definition_covers_no_other_makers_device() {
+fn roots_that_vouch_for_one_makers_devices_alone_define_what_they_are() {
     let mut world = World::new();
     let stranger = crate::maker::Maker::new();
-    let envelope = stranger.sign(LAMP, &crate::maker::Signer::of("Lumen Works"));
-    let command = Command::Define(envelope);
-    let answer = world.handle(Input::Command { by: OWNER, command }).answer;
-    assert!(matches!(answer, Answer::NotDefined(_)));
-    // A device that claims a covered maker and kind passes by what it announces, so the name must fit.
+    let lumen = crate::maker::Signer::of("Lumen Works");
+    let define = |world: &mut World, envelope| {
+        let command = Command::Define(envelope);
+        world.handle(Input::Command { by: OWNER, command }).answer
+    };
+    let untrusted = stranger.sign(LAMP, &lumen);
+    assert!(matches!(define(&mut world, untrusted), Answer::NotDefined(_)));
+    // Another trusted maker cannot redefine the lamp, and a kind that it defines first in this maker's
+    // name does not cover devices with this maker's IDevIDs.
+    let newer = world.other.sign(&LAMP.replace("revision = 1", "revision = 9"), &lumen);
+    assert!(matches!(define(&mut world, newer), Answer::NotDefined(_)));
+    let gauge = world.other.sign(&LAMP.replace("kind = \"lamp\"", "kind = \"gauge\""), &lumen);
+    assert!(matches!(define(&mut world, gauge), Answer::Defined { .. }));
     let certificate = world.enrol(2);
     world.connect(2, &certificate);
-    let mut other = facts(2, 1);
-    other.maker = label("Lumen Werks");
-    world.announce(2, &other);
-    assert_eq!(world.state(2), TrustState::Quarantined);
+    let mut device = facts(2, 1);
+    device.kind = Slug::new("gauge").unwrap();
+    world.announce(2, &device);
+    assert_eq!(world.state(2), TrustState::Quarantined, "its IDevID is of the roots `lumen`");
+    // The name of the maker must fit too.
+    let certificate = world.enrol(3);
+    world.connect(3, &certificate);
+    let mut device = facts(3, 1);
+    device.maker = label("Lumen Werks");
+    world.announce(3, &device);
+    assert_eq!(world.state(3), TrustState::Quarantined);
 }

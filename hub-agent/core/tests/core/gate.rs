@@ -44,6 +44,11 @@ fn each_component_speaks_exactly_on_its_own_up_topics_and_hears_its_own_down_top
                 let permitted = world.hub.authorize(id(who), &topic, payload, carriage(qos));
                 assert_eq!(permitted.is_ok(), allowed, "{who} says {owner}/{leaf}");
                 said += usize::from(allowed);
+                let told = world.hub.explain(id(who), &topic, Some(payload), qos);
+                let refusal = permitted.as_ref().err().map(|denied| denied.refusal);
+                assert_eq!((told.allowed, told.refusal), (allowed, refusal), "{told:?}");
+                let line = leaf.starts_with("stream/") && who == owner;
+                assert_eq!(told.decided_by.contains("lamp revision 1"), line, "{told:?}");
                 let hears = world.hub.authorize_subscription(id(who), &topic).is_ok();
                 assert_eq!(hears, who == owner && leaf == "trust", "{who} hears {owner}/{leaf}");
                 heard += usize::from(hears);

@@ -12,6 +12,7 @@ mod enrolment;
 mod gate;
 mod inventory;
 mod maker;
+mod mutants;
 mod policy;
 mod replay;
 mod world;

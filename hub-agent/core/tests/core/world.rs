@@ -30,7 +30,9 @@ pub(crate) struct World {
     pub(crate) events: Vec<hub_core::StateEvent>,
     issued: u8,
     links: u64,
-    maker: Maker,
+    pub(crate) maker: Maker,
+    /// Another maker whose roots are trusted too.
+    pub(crate) other: Maker,
 }
 
 pub(crate) fn key(n: u16) -> Digest {
@@ -83,8 +85,9 @@ pub(crate) fn carriage(qos: u8) -> Carriage {
 /// The definition of the lamps that every world has.
 pub(crate) const LAMP: &str = include_str!("../../../../device-sim/definitions/lamp.toml");
 
-fn settings(maker: &Maker) -> HubSettings {
-    HubSettings { anchors: vec![maker.anchor("lumen")], ..HubSettings::default() }
+fn settings(maker: &Maker, other: &Maker) -> HubSettings {
+    let anchors = vec![maker.anchor("lumen"), other.anchor("other")];
+    HubSettings { anchors, ..HubSettings::default() }
 }
 
 fn own() -> OwnIdentity {
@@ -95,10 +98,10 @@ impl World {
     pub(crate) fn new() -> Self {
         let now =
             Now { wall: Timestamp::from_seconds(1_790_000_000), mono: Duration::from_secs(1) };
-        let maker = Maker::new();
-        let hub = Hub::restore(settings(&maker), own(), [], now).unwrap();
+        let (maker, other) = (Maker::new(), Maker::new());
+        let hub = Hub::restore(settings(&maker, &other), own(), [], now).unwrap();
         let (store, events) = (BTreeMap::new(), Vec::new());
-        let mut world = Self { hub, now, store, events, issued: 0, links: 0, maker };
+        let mut world = Self { hub, now, store, events, issued: 0, links: 0, maker, other };
         assert!(matches!(world.define(LAMP), Answer::Defined { .. }));
         world
     }
@@ -118,7 +121,7 @@ impl World {
     pub(crate) fn replayed(&self) -> Hub {
         let stored =
             self.store.iter().map(|((table, key), value)| (*table, key.clone(), value.clone()));
-        Hub::restore(settings(&self.maker), own(), stored, self.now).unwrap()
+        Hub::restore(settings(&self.maker, &self.other), own(), stored, self.now).unwrap()
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {
