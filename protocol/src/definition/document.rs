@@ -81,6 +81,8 @@ fn definition(top: &Section<'_, '_>) -> Option<Definition> {
     unique(top, "setting", settings.iter().flatten().map(|one| (&one.name, one.line)));
     unique(top, "stream", streams.iter().flatten().map(|one| (&one.name, one.line)));
     unique(top, "command", commands.iter().flatten().map(|one| (&one.name, one.line)));
+    few_patterns(top, streams.iter().flatten().map(|one| &one.traffic));
+    few_patterns(top, commands.iter().flatten().map(|one| &one.traffic));
     let _: i64 = format?;
     let (sbom, mud) = documents?;
     Some(Definition {
@@ -135,6 +137,16 @@ fn unique<'d>(top: &Section<'_, '_>, what: &str, names: impl Iterator<Item = (&'
         if !seen.insert(name) {
             top.fail::<()>(format_args!("there are two {what}s named {name}, one at line {line}"));
         }
+    }
+}
+
+fn few_patterns<'d>(top: &Section<'_, '_>, all: impl Iterator<Item = &'d Traffic>) {
+    let count: usize = all.map(|traffic| schema::patterns(&traffic.schema)).sum();
+    if count > schema::MAX_PATTERNS {
+        let most = schema::MAX_PATTERNS;
+        top.fail::<()>(format_args!(
+            "{count} regular expressions in streams or commands, at most {most}"
+        ));
     }
 }
 

@@ -14,6 +14,9 @@ const MAX_SCHEMAS: usize = 256;
 /// Longest regular expression in bytes.
 const MAX_PATTERN: usize = 256;
 
+/// Most regular expressions of a whole document: each may take memory once it is compiled.
+pub(super) const MAX_PATTERNS: usize = 16;
+
 /// Longest list of values.
 const MAX_VALUES: usize = 256;
 
@@ -124,5 +127,23 @@ fn pattern(field: &Field<'_, '_>, text: &str) -> Option<()> {
     match text.len() <= MAX_PATTERN {
         true => Some(()),
         false => field.fail(format_args!("a regular expression may have {MAX_PATTERN} bytes")),
+    }
+}
+
+/// How many regular expressions a schema holds.
+pub(super) fn patterns(schema: &Value) -> usize {
+    match schema {
+        Value::Object(entries) => {
+            let own = |(keyword, value): (&String, &Value)| match keyword.as_str() {
+                "pattern" if value.is_string() => 1,
+                "patternProperties" => {
+                    value.as_object().map_or(0, serde_json::Map::len) + patterns(value)
+                }
+                _ => patterns(value),
+            };
+            entries.iter().map(own).sum()
+        }
+        Value::Array(items) => items.iter().map(patterns).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }

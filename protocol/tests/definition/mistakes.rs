@@ -142,6 +142,15 @@ fn a_document_that_wants_too_much_is_refused_in_bounded_memory() {
         format!("patternProperties = {{ {} }}, properties.value = {{ type", wide.join(", "));
     let document = GOOD.replace("properties.value = { type", &schema);
     assert!(mistakes(&document).to_string().contains("may hold 256 schemas"));
+    let patterns: Vec<_> = (0..17).map(|n| format!("'^a{n}$' = true")).collect();
+    let schema =
+        format!("patternProperties = {{ {} }}, properties.value = {{ type", patterns.join(", "));
+    let document = GOOD.replace("properties.value = { type", &schema);
+    assert!(
+        mistakes(&document).to_string().contains("17 regular expressions"),
+        "{}",
+        mistakes(&document)
+    );
     let unknown: String = (0..200).map(|n| format!("unknown{n} = 1\n")).collect();
     assert_eq!(mistakes(&format!("{unknown}{GOOD}")).0.len(), 50, "the list is bounded");
 }

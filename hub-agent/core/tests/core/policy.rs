@@ -55,6 +55,8 @@ fn refuses_a_definition_that_no_trusted_maker_signed_as_it_stands() {
     let for_clients =
         Signer { usage: vec![ExtendedKeyUsagePurpose::ClientAuth], ..Signer::of("Lumen Works") };
     assert!(untrusted(refused(&maker.sign(LAMP, &for_clients))), "an IDevID signs no definition");
+    let for_anything = Signer { usage: Vec::new(), ..Signer::of("Lumen Works") };
+    assert!(untrusted(refused(&maker.sign(LAMP, &for_anything))), "nor a certificate for anything");
     let expired = Signer { until: 2025, ..Signer::of("Lumen Works") };
     assert!(untrusted(refused(&maker.sign(LAMP, &expired))), "an expired signer");
     let other = refused(&maker.sign(LAMP, &Signer::of("Bolt & Sons")));

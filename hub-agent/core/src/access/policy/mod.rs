@@ -18,7 +18,7 @@ use protocol::{
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Kinds in force at most.
-pub const MAX_KINDS: usize = 512;
+pub const MAX_KINDS: usize = 128;
 
 /// The definitions in force, one per maker and kind.
 #[derive(Clone, Debug, Default)]
