@@ -170,6 +170,23 @@ grep -qi 'not authorized' "$work/out" || fail "a 5.0 client is told: $(cat "$wor
 mq sub "$work/beta" -V mqttv311 -t '#' -C 1 -W 3 >"$work/out" 2>&1 || true
 grep -qi 'denied' "$work/out" || fail "a wildcard is refused: $(cat "$work/out")"
 pass "foreign topics and wildcards are refused"
+id=$alpha
+mq sub "$work/alpha" -V mqttv5 -q 1 -t "p/$id/trust" -W 4 >/dev/null 2>&1 &
+listener=$!
+for _ in $(seq 100); do
+  [ "$(hub --json status | field status.connected)" = 1 ] && break
+  read -r -t 0.1 <> <(:) || true
+done
+hub inventory export --format nftables -o "$work/rules.nft"
+grep -q 'ip daddr @host1_v4 udp dport 123 accept' "$work/rules.nft" || fail "the rules hold what the gadget's maker declared"
+if nft -c -f "$work/rules.nft" 2>"$work/out"; then
+  pass "nft takes the product's channels as rules"
+elif grep -q 'Operation not permitted' "$work/out"; then
+  echo "  SKIPPED: nft may not ask the kernel here (needs root)"
+else
+  fail "nft takes the rules: $(cat "$work/out")"
+fi
+wait "$listener" || true
 hub component revoke "$beta" >/dev/null
 if mq pub "$work/beta" -V mqttv5 -q 1 -t "p/$beta/heartbeat" -m x >/dev/null 2>&1; then fail "revoked, but let in"; fi
 serial=$(openssl x509 -in "$work/beta/cert.pem" -noout -serial | cut -d= -f2)

@@ -113,13 +113,14 @@ async fn route(
         (&Method::GET, ["v1", "pairing"]) => Ok(Body::Json(pairing(cell))),
         (&Method::POST, ["v1", "pairing"]) => open_pairing(cell, by, &read(body).await?).await,
         (&Method::DELETE, ["v1", "pairing"]) => changed(cell, by, Command::ClosePairing).await,
-        (&Method::GET, ["v1", "inventory"]) => {
-            Ok(Body::Json(match parameter(query, "format").unwrap_or("json") {
-                "json" => cell.look(|hub| hub.export_json(now)),
-                "cyclonedx" => cell.look(|hub| hub.export_cyclonedx(now, random_uuid())),
-                _ => return Err(bad("the format is json or cyclonedx")),
-            }))
-        }
+        (&Method::GET, ["v1", "inventory"]) => match parameter(query, "format").unwrap_or("json") {
+            "json" => Ok(Body::Json(cell.look(|hub| hub.export_json(now)))),
+            "cyclonedx" => {
+                Ok(Body::Json(cell.look(|hub| hub.export_cyclonedx(now, random_uuid()))))
+            }
+            "nftables" => Ok(Body::Text(cell.look(|hub| hub.export_nftables(now)))),
+            _ => Err(bad("the format is json, cyclonedx or nftables")),
+        },
         (&Method::POST, ["v1", "explain"]) => explain(cell, &whole(body).await?),
         (&Method::GET, ["v1", "definitions"]) => {
             json(serde_json::to_value(cell.look(Hub::definitions)))

@@ -128,7 +128,8 @@ enum What {
 enum Inventory {
     /// Write the whole inventory
     Export {
-        /// json (schema/inventory.schema.json) or cyclonedx (1.6)
+        /// json (schema/inventory.schema.json), cyclonedx (1.6), or nftables: the channels of those
+        /// connected now, for the network's gateway
         #[arg(long, value_enum, default_value = "json")]
         format: Format,
         /// Into this file instead of standard output
@@ -141,6 +142,7 @@ enum Inventory {
 enum Format {
     Json,
     Cyclonedx,
+    Nftables,
 }
 
 #[derive(Subcommand)]
@@ -295,9 +297,13 @@ fn export(
     let format = match format {
         Format::Json => "json",
         Format::Cyclonedx => "cyclonedx",
+        Format::Nftables => "nftables",
     };
-    let answer = hub.get(&format!("/v1/inventory?format={format}"))?;
-    let text = format!("{answer:#}\n");
+    let path = format!("/v1/inventory?format={format}");
+    let text = match format {
+        "nftables" => hub.text(&path)?,
+        _ => format!("{:#}\n", hub.get(&path)?),
+    };
     match file {
         None => output.raw(&text),
         Some(path) => std::fs::write(&path, text)

@@ -2,7 +2,12 @@
 
 use super::Hub;
 use crate::{
-    access::{credential::RevokedCertificate, pairing::WindowView, policy::Kind},
+    access::{
+        channels::{Place, nftables},
+        credential::RevokedCertificate,
+        pairing::WindowView,
+        policy::Kind,
+    },
     input::{Now, StoreState, Uplink},
     inventory::{
         cyclonedx,
@@ -222,6 +227,20 @@ impl Hub {
             "components": self.inventory.all()
                 .map(|record| view(record, self.links.contains_key(&record.id), true)).collect::<Vec<_>>(),
         })
+    }
+
+    /// The channels of those connected now, as nftables rules.
+    #[must_use]
+    pub fn export_nftables(&self, now: Now) -> String {
+        let place = |(id, link): (&ComponentId, &super::Link)| {
+            let record = self.inventory.get(*id)?;
+            let facts = record.facts.as_ref()?;
+            let definition = self.kind_of(record)?.definition();
+            let label = format!("{} {}, serial {}", facts.maker, facts.model, facts.serial);
+            Some(Place { address: link.from.ip().to_canonical(), label, definition })
+        };
+        let places: Vec<_> = self.links.iter().filter_map(place).collect();
+        nftables(&places, now.wall)
     }
 
     /// The whole inventory as CycloneDX 1.6, under a fresh serial number.
