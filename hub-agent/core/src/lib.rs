@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`hub`] | composes the capabilities; they do not know each other |
 //! | [`input`], [`effect`] | everything that goes in and comes out, two closed lists |
-//! | [`access`] | the gate, trust states, credentials, pairing codes |
+//! | [`access`] | the gate, definitions in force, flow, channels, trust states, credentials, pairing codes |
 //! | [`inventory`] | records with history, presence, clones, exports |
 //! | [`event`] | state events and how floods of them are bounded |
 //! | [`persist`] | what is written under which table and key |
