@@ -52,6 +52,7 @@ pub(super) fn look(hub: &Hub, output: &Output, settings: &Settings) -> Result<()
         }
     }));
     findings.extend(daemon(hub, settings));
+    findings.extend(definitions(hub));
     show_all(output, &findings);
     let bad = findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Bad)).count();
     if bad > 0 {
@@ -75,6 +76,18 @@ fn show_all(output: &Output, findings: &[Finding]) {
             |f: &Finding| vec![word(&f.verdict).to_owned(), f.what.to_owned(), f.text.clone()];
         output.table(&["", "what", "finding"], &findings.iter().map(row).collect::<Vec<_>>());
     });
+}
+
+/// Whether anything may be relayed at all; a daemon that does not answer is another finding.
+fn definitions(hub: &Hub) -> Option<Finding> {
+    let answer = hub.get("/v1/definitions").ok()?;
+    Some(match answer.as_array().map_or(0, Vec::len) {
+        0 => warning(
+            "definitions",
+            "none is in force, so nothing is relayed; add one: hub-agent definition add FILE",
+        ),
+        count => good("definitions", format!("{count} kinds in force")),
+    })
 }
 
 fn clock() -> Finding {

@@ -142,6 +142,8 @@ fn a_hub_without_definitions_relays_nothing_and_tells_its_owner() {
         Ok(())
     })
     .unwrap();
+    let doctor = scene.hub.ask(&["doctor"]).unwrap();
+    assert!(doctor.text.contains("none is in force"), "{}", doctor.text);
     let values = fleet.acknowledged().unwrap();
     assert!(values.iter().all(|line| line["what"]["value"].is_null()), "{values:?}");
     let unsigned = scene.folder.path().join("lamp.toml");
