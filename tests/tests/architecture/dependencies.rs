@@ -29,10 +29,20 @@ fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// The platform this is built on.
+fn host(cargo: &str) -> String {
+    let output = Command::new(cargo).arg("-vV").output().expect("cargo runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    host.expect("cargo says its host").to_owned()
+}
+
 fn graph() -> Graph {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let output = Command::new(cargo)
+    let output = Command::new(&cargo)
         .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        // A machine that only ever built this has no crates of other platforms.
+        .args(["--filter-platform", &host(&cargo)])
         .current_dir(root())
         .output()
         .expect("cargo runs");
@@ -140,7 +150,7 @@ fn there_is_one_crypto_provider() {
 
 fn tree(args: &[&str]) -> String {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let output = Command::new(cargo)
+    let output = Command::new(&cargo)
         .args(["tree", "--locked", "--offline"])
         .args(args)
         .current_dir(root())
