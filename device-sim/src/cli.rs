@@ -1,7 +1,7 @@
 //! The command line of the simulator.
 
 use crate::{
-    device::Pace,
+    device::{Pace, Temper},
     est::{Proof, Service},
     flash::Flash,
     fleet::{Fleet, Plan},
@@ -103,6 +103,9 @@ struct Run {
     /// How many of each hundred components are flaky: they hang up, restart, repeat and lose messages
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     flaky: u8,
+    /// How components take what they are told: willing, refuses, pretends, drifts or rolls-back
+    #[arg(long, default_value = "willing")]
+    temper: Temper,
     /// Folder of a maker's authority: components enrol with its IDevIDs
     #[arg(long)]
     maker: Option<PathBuf>,
@@ -211,6 +214,7 @@ async fn run_fleet(run: Run) -> anyhow::Result<ExitCode> {
         state: run.state.clone(),
         pace: Pace { interval, stream: run.stream },
         flaky: usize::from(run.flaky),
+        temper: run.temper,
         ack_log: run.ack_log.clone(),
         proofs: Box::new(proofs),
     })?;

@@ -8,8 +8,8 @@ use crate::{
 };
 use protocol::{
     cbor,
-    id::{BootId, ComponentId, InvalidText, Label},
-    message::{Heartbeat, Interval, TrustNotice, TrustState, V1},
+    id::{BootId, ComponentId, InvalidText, Label, Note},
+    message::{ConfigOutcome, Heartbeat, Interval, TrustNotice, TrustState, V1},
     topic::{Down, Route, Up},
 };
 use rand_chacha::{
@@ -17,6 +17,10 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 use std::sync::Arc;
+
+mod config;
+
+pub use config::Temper;
 
 /// First and longest wait before the next try, in milliseconds.
 const BACKOFF: (u64, u64) = (1_000, 60_000);
@@ -48,7 +52,7 @@ pub enum Input {
     /// A message was acknowledged, or refused.
     Answered(Token, bool),
     /// A message on a topic it subscribed to.
-    Received(Vec<u8>),
+    Received(Down, Vec<u8>),
     /// Its deadline has come.
     Timer,
 }
@@ -58,6 +62,8 @@ pub enum Input {
 pub enum Token {
     /// The announcement with this number.
     Announcement(u64),
+    /// The report of the configuration with this revision.
+    Report(u32),
     /// The value with this number, of the stream with this index.
     Stream(usize, u64),
     /// Nothing that matters.
@@ -75,7 +81,7 @@ pub enum Output {
     Connect,
     /// Drop the connection without a word.
     HangUp,
-    /// Subscribe to its trust topic.
+    /// Subscribe to one of its topics.
     Subscribe(String),
     /// Publish.
     Publish {
@@ -123,11 +129,16 @@ pub struct Device {
     failures: u32,
     renewing: bool,
     announced: bool,
+    /// The configuration's revision as it stands in the announcement: with its number it must not change.
+    announced_config: u32,
     heartbeats: u64,
     values: u64,
     next_heartbeat: u64,
     next_value: u64,
     trust: Option<TrustNotice>,
+    temper: Temper,
+    /// What it did with the configuration it was last given, and why.
+    outcome: (ConfigOutcome, Option<Note>),
 }
 
 impl Device {
@@ -156,11 +167,14 @@ impl Device {
             failures: 0,
             renewing: false,
             announced: false,
+            announced_config: 0,
             heartbeats: 0,
             values: 0,
             next_heartbeat: 0,
             next_value: 0,
             trust: None,
+            temper: Temper::default(),
+            outcome: (ConfigOutcome::Applied, None),
         })
     }
 
@@ -227,7 +241,8 @@ impl Device {
                 Vec::new()
             }
             Input::Answered(..) => Vec::new(),
-            Input::Received(payload) => {
+            Input::Received(Down::Config, payload) => self.configure(&payload),
+            Input::Received(Down::Trust, payload) => {
                 self.trust = cbor::decode(&payload, payload.len()).ok().or(self.trust.take());
                 Vec::new()
             }
@@ -249,33 +264,26 @@ impl Device {
     /// Its announcement of this life.
     #[must_use]
     pub fn announcement(&self) -> Vec<u8> {
-        let Flash { seq, config, .. } = &self.flash;
+        let Flash { seq, .. } = &self.flash;
         cbor::encode(&self.profile.announcement(
             &self.serial,
             *seq,
             self.boot,
             self.pace.interval,
-            *config,
+            self.announced_config,
         ))
     }
 
-    /// Its configuration changed: it will say so.
-    pub fn reconfigure(&mut self, now: Now) -> Vec<Output> {
-        self.flash.config += 1;
+    /// What it announces changed: it counts on.
+    pub fn count_on(&mut self) {
         self.flash.seq += 1;
+        self.announced_config = self.flash.config;
         self.announced = false;
-        let mut outputs = vec![Output::Save];
-        if matches!(self.stage, Stage::Online) {
-            outputs.extend(self.announce());
-        }
-        self.next_heartbeat = now.mono + self.interval();
-        outputs
     }
 
     /// Each life has its own announcement, so its number is taken before anything is said.
     fn start(&mut self) -> Vec<Output> {
-        self.flash.seq += 1;
-        self.announced = false;
+        self.count_on();
         let (stage, next) = match self.flash.credentials {
             Some(_) => (Stage::Connecting, Output::Connect),
             None => (Stage::Enrolling { retry_at: u64::MAX }, Output::Enrol),
@@ -320,8 +328,11 @@ impl Device {
         self.stage = Stage::Online;
         self.next_heartbeat = now.mono + self.interval();
         self.next_value = now.mono + self.pace.stream;
-        let trust = self.id().map(|id| Output::Subscribe(Route::Down(id, Down::Trust).to_string()));
-        trust.into_iter().chain(self.announce()).collect()
+        let topics = [Down::Trust, Down::Config];
+        let subscribe = |id, down| Output::Subscribe(Route::Down(id, down).to_string());
+        let subscribed =
+            self.id().into_iter().flat_map(|id| topics.map(|down| subscribe(id, down)));
+        subscribed.chain(self.announce()).chain(self.report()).collect()
     }
 
     fn announce(&self) -> Option<Output> {
@@ -362,6 +373,7 @@ impl Device {
             let beat = Heartbeat { version: V1, boot: self.boot, seq: self.heartbeats, uptime };
             outputs.extend(self.publish(Token::Other, Up::Heartbeat, cbor::encode(&beat), 0));
             outputs.extend(self.renewal(now));
+            outputs.extend(self.drift());
         }
         if self.pace.stream > 0 && now.mono >= self.next_value {
             self.next_value = now.mono + self.pace.stream;
@@ -381,6 +393,7 @@ impl Device {
 
     fn value(&mut self) -> Option<Output> {
         self.values += 1;
+        self.flash.user_data += 1;
         let streams = self.profile.streams();
         let index = usize::try_from(self.values).unwrap_or(0).checked_rem(streams.len())?;
         let name = streams[index].name.clone();

@@ -1,8 +1,10 @@
 //! What survives a power cut: identity, counters, credentials.
 
+use crate::profile::Profile;
 use anyhow::Context;
+use protocol::{definition::SettingValue, id::Slug};
 use serde::{Deserialize, Serialize};
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// The persistent memory of one device.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -13,8 +15,16 @@ pub struct Flash {
     pub kind: String,
     /// Number of the newest announcement.
     pub seq: u64,
-    /// Revision of its configuration.
+    /// Revision of the configuration it was last given; 0 for none since its factory state.
     pub config: u32,
+    /// Its settings.
+    pub settings: BTreeMap<Slug, SettingValue>,
+    /// Its open interfaces.
+    pub open: Vec<Slug>,
+    /// Security version of its firmware.
+    pub security: u32,
+    /// Records of its user's data.
+    pub user_data: u64,
     /// Its LDevID, once it has one.
     pub credentials: Option<Credentials>,
 }
@@ -44,6 +54,23 @@ impl Credentials {
 }
 
 impl Flash {
+    /// The memory of a device fresh from its factory, with what its former user left in it.
+    #[must_use]
+    pub fn factory(profile: &Profile, serial: &str) -> Self {
+        let (settings, open) = profile.factory();
+        Self {
+            serial: serial.to_owned(),
+            kind: profile.kind().into(),
+            seq: 0,
+            config: 0,
+            settings,
+            open,
+            security: 1,
+            user_data: 9,
+            credentials: None,
+        }
+    }
+
     /// Reads a device's memory, if it has one.
     ///
     /// # Errors

@@ -1,12 +1,12 @@
 //! Many devices in one process, on one thread.
 
 use crate::{
-    device::{Device, Pace, Token},
+    device::{Device, Pace, Temper, Token},
     est::Proof,
     flaky::Flaky,
     flash::Flash,
     link::{HubAddress, Observer, Runner},
-    profile::{GroundTruth, Kinds, Profile},
+    profile::{GroundTruth, Kinds},
 };
 use anyhow::Context;
 use protocol::message::TrustState;
@@ -42,6 +42,8 @@ pub struct Plan {
     pub pace: Pace,
     /// How many of each hundred devices are flaky.
     pub flaky: usize,
+    /// How each device takes what it is told.
+    pub temper: Temper,
     /// Where acknowledged messages are noted as JSON lines.
     pub ack_log: Option<PathBuf>,
     /// What authorises the device with this number and serial.
@@ -95,14 +97,15 @@ impl Fleet {
         for index in 0..plan.count {
             let profile = plan.kinds.at(index);
             let serial = profile.serial(plan.seed, index);
-            let flash =
-                Flash::read(&plan.state, &serial)?.unwrap_or_else(|| new_flash(profile, &serial));
+            let flash = Flash::read(&plan.state, &serial)?
+                .unwrap_or_else(|| Flash::factory(profile, &serial));
             let life = flash.seq;
             let seed = plan.seed.rotate_left(32) ^ (index as u64) << 20 ^ life;
             let mut device = Device::new(profile.clone(), flash, plan.pace, seed)?;
             if is_flaky(index, plan.flaky) {
                 device = device.with_flaws(Flaky::new(seed));
             }
+            let device = device.with_temper(plan.temper);
             let device = Rc::new(RefCell::new(device));
             let watcher = Watcher {
                 progress: progress.clone(),
@@ -172,16 +175,6 @@ fn is_flaky(index: usize, of_hundred: usize) -> bool {
     index % 100 * 37 % 100 < of_hundred
 }
 
-fn new_flash(profile: &Profile, serial: &str) -> Flash {
-    Flash {
-        serial: serial.to_owned(),
-        kind: profile.kind().into(),
-        seq: 0,
-        config: 1,
-        credentials: None,
-    }
-}
-
 struct Watcher {
     progress: Rc<Progress>,
     folder: PathBuf,
@@ -214,6 +207,7 @@ impl Observer for Watcher {
         let what = match token {
             Token::Announcement(seq) => serde_json::json!({ "announcement": seq }),
             Token::Stream(_, number) => serde_json::json!({ "value": number }),
+            Token::Report(revision) => serde_json::json!({ "report": revision }),
             Token::Other => serde_json::json!({}),
         };
         let serial = &device.flash().serial;

@@ -391,7 +391,7 @@ impl Target {
         // The second must say something newer, as a device would that counts on by itself.
         let mut newer = device(0xb0b)?;
         newer.handle(Input::Start, now);
-        newer.reconfigure(now);
+        newer.count_on();
         lives[1].1 = newer.announcement();
         let mut last = None;
         for (topic, payload) in [&lives[0], &lives[1], &lives[0]] {

@@ -240,7 +240,10 @@ impl<O: Observer> Runner<O> {
         match event {
             Event::Incoming(Packet::ConnAck(_)) => self.tell(Input::Connected),
             Event::Incoming(Packet::Publish(publish)) => {
-                self.tell(Input::Received(publish.payload.to_vec()))
+                let route = std::str::from_utf8(&publish.topic).ok().map(Route::parse);
+                if let Some(Ok(Route::Down(_, down))) = route {
+                    self.tell(Input::Received(down, publish.payload.to_vec()));
+                }
             }
             Event::Outgoing(Outgoing::Publish(id)) if id != 0 => {
                 if let Some(sent) = session.handed.pop_front() {

@@ -109,6 +109,10 @@ refusals! {
     37 OutOfOrder "out-of-order" "send values in the order in which they came about";
     /// A definition that nobody trusted signed, that is older than the one in force, or has mistakes.
     38 BadDefinition "bad-definition" "its maker finds mistakes with: hub-agent definition check FILE";
+    /// A report of a security version smaller than one it had.
+    39 RolledBack "rolled-back" "the owner updates the component, looks at it and approves it";
+    /// A person or service whose role may not do this.
+    40 RoleNotAllowed "role-not-allowed" "someone with a role that the definition names must do it";
 }
 
 impl Refusal {

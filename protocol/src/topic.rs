@@ -36,6 +36,8 @@ pub enum Up {
     Bye,
     /// `lost`: its last will; [`crate::message::Lost`].
     Lost,
+    /// `reported`: what its configuration is; [`crate::message::Reported`].
+    Reported,
     /// `stream/<name>`: the newest value of one of its streams, a map with text keys.
     Stream(Slug),
 }
@@ -45,6 +47,8 @@ pub enum Up {
 pub enum Down {
     /// `trust`: how the hub regards it; [`crate::message::TrustNotice`]. Retained.
     Trust,
+    /// `config`: what its configuration shall be; [`crate::message::Config`].
+    Config,
 }
 
 /// What the hub tells the cloud.
@@ -124,6 +128,8 @@ impl Route {
             Self::Up(_, Up::Heartbeat) => (64, false, (0, 1)),
             Self::Up(_, Up::Bye) => (64, false, (1, 2)),
             Self::Up(_, Up::Lost) | Self::ToCloud(_, ToCloud::Lost) => (64, false, (0, 1)),
+            Self::Up(_, Up::Reported) => (MAX_PAYLOAD, false, (1, 2)),
+            Self::Down(_, Down::Config) => (MAX_PAYLOAD, false, (1, 1)),
             Self::Up(_, Up::Stream(_)) => (MAX_PAYLOAD, false, (0, 2)),
             Self::Down(_, Down::Trust) => (512, true, (1, 1)),
             Self::ToCloud(_, ToCloud::Status) => (1024, true, (1, 1)),
@@ -139,7 +145,9 @@ fn component_route(id: ComponentId, leaf: &str) -> Result<Route, RouteError> {
         "heartbeat" => Route::Up(id, Up::Heartbeat),
         "bye" => Route::Up(id, Up::Bye),
         "lost" => Route::Up(id, Up::Lost),
+        "reported" => Route::Up(id, Up::Reported),
         "trust" => Route::Down(id, Down::Trust),
+        "config" => Route::Down(id, Down::Config),
         _ => {
             let name = leaf.strip_prefix("stream/").ok_or(RouteError::Leaf)?;
             Route::Up(id, Up::Stream(Slug::new(name).map_err(|_| RouteError::Leaf)?))
@@ -164,6 +172,8 @@ impl fmt::Display for Route {
             Self::Up(id, Up::Bye) => write!(f, "p/{id}/bye"),
             Self::Up(id, Up::Lost) => write!(f, "p/{id}/lost"),
             Self::Up(id, Up::Stream(name)) => write!(f, "p/{id}/stream/{name}"),
+            Self::Up(id, Up::Reported) => write!(f, "p/{id}/reported"),
+            Self::Down(id, Down::Config) => write!(f, "p/{id}/config"),
             Self::Down(id, Down::Trust) => write!(f, "p/{id}/trust"),
             Self::ToCloud(id, ToCloud::Status) => write!(f, "h/{id}/status"),
             Self::ToCloud(id, ToCloud::Lost) => write!(f, "h/{id}/lost"),
@@ -185,7 +195,9 @@ mod tests {
             Route::Up(id, Up::Heartbeat),
             Route::Up(id, Up::Bye),
             Route::Up(id, Up::Lost),
+            Route::Up(id, Up::Reported),
             Route::Up(id, Up::Stream(stream)),
+            Route::Down(id, Down::Config),
             Route::Down(id, Down::Trust),
             Route::ToCloud(id, ToCloud::Status),
             Route::ToCloud(id, ToCloud::Lost),

@@ -95,6 +95,7 @@ class Component:
 
     def __init__(self, host, port, ca, identity, own_id):
         self.id, self.notices, self.answers, self.up = own_id, queue.Queue(), queue.Queue(), queue.Queue()
+        self.configs = queue.Queue()
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=own_id, protocol=mqtt.MQTTv5)
         context = ssl.create_default_context(cadata=ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -102,7 +103,7 @@ class Component:
         self.client.tls_set_context(context)
         self.client.will_set(f"p/{own_id}/lost", encode({1: 1}), qos=0)
         self.client.on_connect = lambda *a: self.up.put(a[3])
-        self.client.on_message = lambda _c, _u, message: self.notices.put(cbor2.loads(message.payload))
+        self.client.on_message = self.receive
         self.client.on_publish = lambda _c, _u, mid, reason, _p: self.answers.put((mid, reason))
         self.client.on_subscribe = lambda _c, _u, mid, reasons, _p: self.answers.put((mid, reasons[0]))
         self.client.connect(host, port, keepalive=30)
@@ -110,6 +111,18 @@ class Component:
         reason = self.up.get(timeout=PATIENCE)
         assert not reason.is_failure, reason
         assert not self.subscribe(f"p/{own_id}/trust").is_failure
+        assert not self.subscribe(f"p/{own_id}/config").is_failure
+
+    def receive(self, _client, _user, message):
+        leaf = message.topic.rsplit("/", 1)[1]
+        {"trust": self.notices, "config": self.configs}[leaf].put(cbor2.loads(message.payload))
+
+    def obey(self):
+        """Applies the configuration it is given, and reports what it has then."""
+        config = self.configs.get(timeout=PATIENCE)
+        report = {1: 1, 2: config[2], 3: 0, 4: config[4], 5: config[5], 6: 1}
+        assert not self.publish("reported", encode(report)).is_failure
+        return config
 
     def answer(self, mid):
         while True:
@@ -173,6 +186,8 @@ def main(link):
         boot = os.urandom(8)
         component = Component(link.hostname, port, est.ca, identity, own_id)
         assert not component.publish("announce", encode(announcement(1, boot, "1.0"))).is_failure
+        config = component.obey()
+        assert config[3] == 1 and config[4] == {"interval": 60} and config[5] == ["wifi"], config
         notice = component.wait_for(ACTIVE)
         assert notice[5] > time.time(), "told when to renew"
         assert not component.publish("announce", encode(announcement(1, boot, "1.0"))).is_failure, "a repeat"
@@ -186,6 +201,8 @@ def main(link):
         assert component.publish("stream/temperature", b"\xbf\xff").is_failure, "indefinite length"
         assert component.publish("stream/temperature", encode({"value": 126})).is_failure, "out of range"
         assert component.publish("stream/temperature", encode({"extra": 1, "value": 1})).is_failure, "not declared"
+        wrong = {1: 1, 2: config[2], 3: 0, 4: {"backdoor": True}, 5: ["wifi"], 6: 1}
+        assert component.publish("reported", encode(wrong)).is_failure, "a setting that is not declared"
         assert component.publish("", b"", topic=f"p/{stranger}/announce").is_failure, "another's topic"
         assert component.subscribe(f"p/{stranger}/trust").is_failure
         component.leave()

@@ -8,13 +8,7 @@ fn lamp() -> Arc<Profile> {
 
 fn flash() -> Flash {
     let profile = lamp();
-    Flash {
-        serial: profile.serial(1, 0),
-        kind: profile.kind().into(),
-        seq: 0,
-        config: 1,
-        credentials: None,
-    }
+    Flash::factory(&profile, &profile.serial(1, 0))
 }
 
 fn device(flash: Flash, seed: u64) -> Device {
@@ -142,7 +136,7 @@ fn life(mut device: Device, steps: usize) -> Vec<Output> {
         reason: protocol::id::Note::new("x").unwrap(),
         renew_at: None,
     };
-    device.handle(Input::Received(cbor::encode(&active)), at(3));
+    device.handle(Input::Received(Down::Trust, cbor::encode(&active)), at(3));
     let mut outputs = Vec::new();
     let mut now = 3;
     for _ in 0..steps {

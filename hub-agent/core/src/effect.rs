@@ -75,6 +75,8 @@ pub enum Answer {
     Refused {
         /// Why.
         why: Refusal,
+        /// What exactly, in words; may be empty.
+        detail: String,
         /// When another try makes sense.
         retry_after: Option<Duration>,
     },

@@ -83,6 +83,16 @@ kinds! {
     CommandIssued "command.issued" Info,
     /// A command was refused.
     CommandRefused "command.refused" Medium,
+    /// Another configuration is wanted of a component.
+    ConfigChanged "config.changed" Info,
+    /// A component is what it shall be.
+    ConfigInForce "config.in-force" Info,
+    /// A component is not what it shall be, though it was told.
+    ConfigDrift "config.drift" Medium,
+    /// A component refuses what it shall be.
+    ConfigRefused "config.refused" Medium,
+    /// A component was told often enough and is still not what it shall be.
+    ConfigUnproved "config.unproved" High,
     /// The connection to the cloud changed.
     UplinkChanged "uplink.changed" Info,
     /// The store takes no writes.

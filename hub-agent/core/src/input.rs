@@ -2,13 +2,15 @@
 
 use crate::access::gate::{Inbound, Permitted};
 use protocol::{
-    id::{ComponentId, Digest, Label, Note},
+    definition::{Role, SettingValue},
+    id::{ComponentId, Digest, Label, Note, Slug},
     message::CloudHello,
     refusal::Refusal,
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -180,6 +182,16 @@ pub enum Actor {
     Settings,
 }
 
+impl Actor {
+    /// The role it acts in.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        match self {
+            Self::LocalUser(_) | Self::Settings => Role::Owner,
+        }
+    }
+}
+
 impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -198,6 +210,39 @@ pub enum Selector {
     AllPending,
 }
 
+/// Members whose configuration a command means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Members {
+    /// This one.
+    One(ComponentId),
+    /// Those of a kind.
+    Kind(Slug),
+    /// Those in a group.
+    Group(Slug),
+    /// All.
+    All,
+}
+
+impl std::fmt::Display for Members {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::One(id) => write!(f, "{id}"),
+            Self::Kind(kind) => write!(f, "of kind {kind}"),
+            Self::Group(group) => write!(f, "in group {group}"),
+            Self::All => f.write_str("covered by a definition"),
+        }
+    }
+}
+
+/// What a setting shall be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// This value.
+    Value(SettingValue),
+    /// Its secure default.
+    Default,
+}
+
 /// What a person may want.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -211,6 +256,19 @@ pub enum Command {
     Retire(ComponentId, Note),
     /// Give a component a name.
     Rename(ComponentId, Label),
+    /// Change settings of members.
+    Configure(Members, BTreeMap<Slug, Wish>),
+    /// Bring members back to their secure default.
+    Restore(Members),
+    /// Put a component into a group, or take it out.
+    Regroup {
+        /// Which component.
+        id: ComponentId,
+        /// Which group.
+        group: Slug,
+        /// Whether it joins.
+        joins: bool,
+    },
     /// Open a pairing window with these one-time codes (80 random bits each).
     OpenPairing {
         /// The codes.

@@ -7,11 +7,13 @@
 //! | [`hub`] | composes the capabilities; they do not know each other |
 //! | [`input`], [`effect`] | everything that goes in and comes out, two closed lists |
 //! | [`access`] | the gate, definitions in force, flow, channels, trust states, credentials, pairing codes |
+//! | [`config`] | what components shall be, what they are, and how the one becomes the other |
 //! | [`inventory`] | records with history, presence, clones, exports |
 //! | [`event`] | state events and how floods of them are bounded |
 //! | [`persist`] | what is written under which table and key |
 
 pub mod access;
+pub mod config;
 pub mod effect;
 pub mod event;
 pub mod hub;
@@ -25,8 +27,8 @@ pub use effect::{Answer, Cut, Effects, IssueOrder, Write};
 pub use event::{EventKind, Severity, StateEvent};
 pub use hub::{DefinitionView, Explanation, Hub, OwnIdentity};
 pub use input::{
-    Actor, Command, ComponentCertificate, EnrolRequest, Input, Now, Proof, ReenrolRequest,
-    Selector, StoreState, Uplink,
+    Actor, Command, ComponentCertificate, EnrolRequest, Input, Members, Now, Proof, ReenrolRequest,
+    Selector, StoreState, Uplink, Wish,
 };
 pub use persist::{RestoreError, Table};
 pub use settings::HubSettings;

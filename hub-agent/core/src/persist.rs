@@ -1,7 +1,7 @@
 //! What is written under which table and key. Values are JSON with a version in the key's table, so
 //! that an operator can read a store with the hub's own tools; stream values are raw bytes.
 
-use crate::{effect::Write, inventory::record::Record};
+use crate::{config::Configured, effect::Write, inventory::record::Record};
 use aws_lc_rs::digest::{SHA256, digest};
 use protocol::{
     definition::Definition,
@@ -23,12 +23,20 @@ pub enum Table {
     Events,
     /// Signed definitions by maker and kind.
     Definitions,
+    /// What components shall be and what they say they are, by id.
+    Configs,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: &'static [Self] =
-        &[Self::Components, Self::Streams, Self::Meta, Self::Events, Self::Definitions];
+    pub const ALL: &'static [Self] = &[
+        Self::Components,
+        Self::Streams,
+        Self::Meta,
+        Self::Events,
+        Self::Definitions,
+        Self::Configs,
+    ];
 
     /// The table's name, which never changes.
     #[must_use]
@@ -39,6 +47,7 @@ impl Table {
             Self::Meta => "meta",
             Self::Events => "events",
             Self::Definitions => "definitions",
+            Self::Configs => "configs",
         }
     }
 }
@@ -99,12 +108,22 @@ pub(crate) fn put_definition(of: &Definition, at: Timestamp, envelope: &[u8]) ->
     Write { table: Table::Definitions, key, value: Some(value) }
 }
 
+pub(crate) fn put_config(id: ComponentId, configured: &Configured) -> Write {
+    let value = serde_json::to_vec(configured).expect("configurations have no failing cases");
+    Write { table: Table::Configs, key: id.as_bytes().to_vec(), value: Some(value) }
+}
+
+pub(crate) fn remove_config(id: ComponentId) -> Write {
+    Write { table: Table::Configs, key: id.as_bytes().to_vec(), value: None }
+}
+
 /// What the tables hold, typed.
 pub(crate) enum Restored {
     Record(Box<Record>),
     Counters(Counters),
     /// An envelope, and when it came into force.
     Definition(Timestamp, Vec<u8>),
+    Config(ComponentId, Box<Configured>),
     Nothing,
 }
 
@@ -125,6 +144,15 @@ pub(crate) fn restore(table: Table, key: &[u8], value: &[u8]) -> Result<Restored
             // A damaged one is judged like any other: it does not come into force.
             let (at, envelope) = value.split_first_chunk().unwrap_or((&[0; 8], value));
             Ok(Restored::Definition(Timestamp(u64::from_be_bytes(*at)), envelope.to_vec()))
+        }
+        Table::Configs => {
+            let id = key
+                .try_into()
+                .ok()
+                .and_then(|bytes| ComponentId::from_bytes(bytes).ok())
+                .ok_or_else(|| error("a key that is no id".into()))?;
+            let configured = serde_json::from_slice(value).map_err(|e| error(e.to_string()))?;
+            Ok(Restored::Config(id, Box::new(configured)))
         }
         Table::Meta | Table::Streams | Table::Events => Ok(Restored::Nothing),
     }

@@ -1,5 +1,6 @@
 //! The local API: HTTP and JSON over a Unix socket, for the daemon's own user only.
 
+mod config;
 mod definitions;
 mod metrics;
 mod routes;

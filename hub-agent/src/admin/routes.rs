@@ -1,6 +1,6 @@
 //! One request of the local API.
 
-use super::{definitions, metrics};
+use super::{config, definitions, metrics};
 use crate::run::HubCell;
 use http_body_util::{BodyExt, Full, Limited};
 use hub_core::{
@@ -13,7 +13,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use protocol::{
-    id::{ComponentId, Label, Note},
+    id::{ComponentId, Label, Note, Slug},
     refusal::Refusal,
 };
 use serde::Deserialize;
@@ -50,6 +50,14 @@ impl From<Refusal> for Failure {
         };
         Self { status, refusal, advice: refusal.advice().to_owned() }
     }
+}
+
+/// A refusal that says what exactly.
+fn detailed(why: Refusal, detail: &str) -> Failure {
+    let failure = Failure::from(why);
+    let gap = if detail.is_empty() { "" } else { "; " };
+    let advice = format!("{detail}{gap}{}", failure.advice);
+    Failure { advice, ..failure }
 }
 
 pub(super) fn bad(advice: impl Into<String>) -> Failure {
@@ -103,6 +111,9 @@ async fn route(
             let id = find(cell, text)?;
             json(serde_json::to_value(cell.look(|hub| hub.component(id))))
         }
+        (&Method::GET, ["v1", "components", text, "config"]) => config::show(cell, text),
+        (&Method::GET, ["v1", "config"]) => config::list(cell),
+        (&Method::POST, ["v1", "config"]) => config::change(cell, by, body).await,
         (&Method::POST, ["v1", "components", text, verb]) => {
             let command = command(cell, text, verb, &read(body).await?)?;
             changed(cell, by, command).await
@@ -150,7 +161,7 @@ fn status(cell: &HubCell) -> Value {
     })
 }
 
-fn find(cell: &HubCell, text: &str) -> Result<ComponentId, Failure> {
+pub(super) fn find(cell: &HubCell, text: &str) -> Result<ComponentId, Failure> {
     let text = percent_decoded(text);
     cell.look(|hub| hub.inventory().find(&text)).map_err(|error| Failure {
         status: StatusCode::NOT_FOUND,
@@ -184,12 +195,13 @@ pub(super) fn percent_decoded(text: &str) -> String {
 struct Wanted {
     reason: Option<Note>,
     name: Option<Label>,
+    group: Option<Slug>,
     seconds: Option<u64>,
     approve: bool,
     count: Option<usize>,
 }
 
-async fn whole(body: Incoming) -> Result<Bytes, Failure> {
+pub(super) async fn whole(body: Incoming) -> Result<Bytes, Failure> {
     let body = Limited::new(body, MAX_BODY).collect().await;
     Ok(body.map_err(|_| Failure::from(Refusal::TooLarge))?.to_bytes())
 }
@@ -263,14 +275,20 @@ fn command(cell: &HubCell, text: &str, verb: &str, wanted: &Wanted) -> Result<Co
             let name = wanted.name.clone().ok_or_else(|| bad("give a `name`"))?;
             Ok(Command::Rename(id, name))
         }
-        _ => Err(bad("a component can be approved, quarantined, revoked, retired or renamed")),
+        "join" | "part" => {
+            let group = wanted.group.clone().ok_or_else(|| bad("give a `group`"))?;
+            Ok(Command::Regroup { id, group, joins: verb == "join" })
+        }
+        _ => Err(bad(
+            "a component can be approved, quarantined, revoked, retired or renamed, or join or part from a group",
+        )),
     }
 }
 
-async fn changed(cell: &HubCell, by: &Actor, command: Command) -> Result<Body, Failure> {
+pub(super) async fn changed(cell: &HubCell, by: &Actor, command: Command) -> Result<Body, Failure> {
     match cell.apply_durably(Input::Command { by: by.clone(), command }).await? {
         Answer::Changed(count) => Ok(Body::Json(json!({ "changed": count }))),
-        Answer::Refused { why, .. } => Err(why.into()),
+        Answer::Refused { why, detail, .. } => Err(detailed(why, &detail)),
         Answer::Done
         | Answer::Issue(_)
         | Answer::Wait(_)

@@ -3,6 +3,7 @@
 
 mod client;
 mod component;
+mod config;
 mod definition;
 mod doctor;
 mod pairing;
@@ -101,6 +102,12 @@ enum What {
     /// What the gate decides, and why
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Settings of components
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Groups of components, for settings that several shall have
+    #[command(subcommand)]
+    Group(config::Group),
     /// Let new components in with one-time codes
     #[command(subcommand)]
     Pair(pairing::Pair),
@@ -209,6 +216,8 @@ fn obey(cli: Cli, output: &Output) -> Result<(), Failure> {
         What::Component(command) => component::obey(&hub, output, command),
         What::Definition(command) => definition::obey(&hub, output, command),
         What::Policy(command) => policy::obey(&hub, output, command),
+        What::Config(command) => config::obey(&hub, output, command),
+        What::Group(command) => config::regroup(&hub, output, &command),
         What::Pair(command) => pairing::obey(&hub, output, &settings, command),
         What::Inventory(Inventory::Export { format, output: file }) => {
             export(&hub, output, format, file)

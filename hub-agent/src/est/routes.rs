@@ -182,6 +182,8 @@ pub(crate) fn status(why: Refusal) -> StatusCode {
         | Refusal::NoCertificate
         | Refusal::UnknownKind
         | Refusal::NotDeclared
+        | Refusal::RolledBack
+        | Refusal::RoleNotAllowed
         | Refusal::WrongContent
         | Refusal::OutOfOrder
         | Refusal::BadDefinition => StatusCode::FORBIDDEN,

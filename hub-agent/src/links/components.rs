@@ -76,7 +76,9 @@ fn refused(why: Refusal) -> Refused {
         | R::ForeignWill
         | R::NoCertificate
         | R::UnknownKind
-        | R::NotDeclared => ReasonCode::NotAuthorized,
+        | R::NotDeclared
+        | R::RolledBack
+        | R::RoleNotAllowed => ReasonCode::NotAuthorized,
     };
     Refused { reason, word: why.slug() }
 }

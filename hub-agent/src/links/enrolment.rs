@@ -39,7 +39,7 @@ impl Desk {
         match self.cell.apply_durably(input).await {
             Ok(Answer::Issue(order)) => self.issue(order, request).await,
             Ok(Answer::Wait(time)) => EstAnswer::Wait(time),
-            Ok(Answer::Refused { why, retry_after }) => EstAnswer::Refused { why, retry_after },
+            Ok(Answer::Refused { why, retry_after, .. }) => EstAnswer::Refused { why, retry_after },
             Ok(
                 Answer::Done
                 | Answer::Changed(_)

@@ -19,6 +19,9 @@ const IMPACTS: &[(&str, Impact)] =
     &[("low", Impact::Low), ("moderate", Impact::Moderate), ("high", Impact::High)];
 const INSTALLS: &[(&str, Install)] = &[("automatic", Install::Automatic), ("ask", Install::Ask)];
 
+/// Most bytes of all settings together: they travel in one message with little else.
+const MAX_SETTINGS_BYTES: usize = MAX_PAYLOAD - 512;
+
 /// Keys of the tables of each list, of whatever type.
 const SETTING: &[&str] = &[
     "name",
@@ -26,6 +29,7 @@ const SETTING: &[&str] = &[
     "type",
     "default",
     "risk",
+    "opens",
     "roles",
     "min",
     "max",
@@ -72,12 +76,15 @@ fn definition(top: &Section<'_, '_>) -> Option<Definition> {
     let data = optional_set(top, "data", 16);
     let update = top.required("update").and_then(|field| field.one_of(INSTALLS));
     let interfaces = top.required("interfaces").and_then(|field| interfaces(&field));
-    let settings = each(top, ("setting", SETTING), MOST.settings, setting);
+    let closable = closable(interfaces.as_ref());
+    let settings =
+        each(top, ("setting", SETTING), MOST.settings, |section| setting(section, &closable));
     let known = data.clone().unwrap_or_default();
     let streams = each(top, ("stream", STREAM), MOST.streams, |section| stream(section, &known));
     let commands = each(top, ("command", COMMAND), MOST.commands, command);
     let destinations = each(top, ("destination", DESTINATION), MOST.destinations, destination);
     top.finish();
+    small_together(top, settings.iter().flatten());
     unique(top, "setting", settings.iter().flatten().map(|one| (&one.name, one.line)));
     unique(top, "stream", streams.iter().flatten().map(|one| (&one.name, one.line)));
     unique(top, "command", commands.iter().flatten().map(|one| (&one.name, one.line)));
@@ -140,6 +147,22 @@ fn unique<'d>(top: &Section<'_, '_>, what: &str, names: impl Iterator<Item = (&'
     }
 }
 
+/// All settings travel in one message.
+fn small_together<'d>(top: &Section<'_, '_>, all: impl Iterator<Item = &'d Setting>) {
+    let size: usize = all.map(|one| 2 + one.name.as_str().len() + one.kind.most_bytes()).sum();
+    if size > MAX_SETTINGS_BYTES {
+        top.fail::<()>(format_args!(
+            "the settings' names and longest values take {size} bytes together, at most {MAX_SETTINGS_BYTES} are allowed"
+        ));
+    }
+}
+
+/// Interfaces that a setting may open.
+fn closable(interfaces: Option<&Interfaces>) -> Vec<Slug> {
+    let Some(Interfaces { has, needs }) = interfaces else { return Vec::new() };
+    has.iter().filter(|name| !needs.contains(name)).cloned().collect()
+}
+
 fn few_patterns<'d>(top: &Section<'_, '_>, all: impl Iterator<Item = &'d Traffic>) {
     let count: usize = all.map(|traffic| schema::patterns(&traffic.schema)).sum();
     if count > schema::MAX_PATTERNS {
@@ -185,12 +208,16 @@ fn interfaces(field: &Field<'_, '_>) -> Option<Interfaces> {
     }
 }
 
-fn setting(section: &Section<'_, '_>) -> Option<Setting> {
+fn setting(section: &Section<'_, '_>, closable: &[Slug]) -> Option<Setting> {
     let name = section.required("name").and_then(|field| field.parsed());
     let effect = section.required("effect").and_then(|field| field.parsed());
     let kind = setting_type(section);
     let default = section.required("default").and_then(|field| default(&field, kind.as_ref()?));
     let risk = section.required("risk").and_then(|field| field.one_of(RISKS));
+    let opens = match section.optional("opens") {
+        Some(field) => opens(&field, closable, kind.as_ref()?, default.as_ref()?).map(Some),
+        None => Some(None),
+    };
     let roles = roles(section);
     let (risk, roles) = (risk?, roles?);
     no_guests(section, risk, &roles)?;
@@ -201,8 +228,26 @@ fn setting(section: &Section<'_, '_>) -> Option<Setting> {
         kind: kind?,
         default: default?,
         risk,
+        opens: opens?,
         roles,
     })
+}
+
+/// The interface that a setting opens: an interface that is not needed is closed by default.
+fn opens(
+    field: &Field<'_, '_>,
+    closable: &[Slug],
+    kind: &SettingType,
+    default: &SettingValue,
+) -> Option<Slug> {
+    let name: Slug = field.parsed()?;
+    if *kind != SettingType::Boolean || *default != SettingValue::Boolean(false) {
+        return field.fail("only a boolean setting with the default false may open an interface");
+    }
+    match closable.contains(&name) {
+        true => Some(name),
+        false => field.fail(format_args!("{name} is no interface it has and does not need")),
+    }
 }
 
 fn no_guests(section: &Section<'_, '_>, risk: Risk, roles: &[Role]) -> Option<()> {

@@ -180,6 +180,8 @@ pub struct Setting {
     pub default: SettingValue,
     /// What hangs on it.
     pub risk: Risk,
+    /// The interface that is open while it is true.
+    pub opens: Option<Slug>,
     /// Who may set it.
     pub roles: Vec<Role>,
 }
@@ -313,6 +315,20 @@ impl Definition {
     #[must_use]
     pub fn setting(&self, name: &Slug) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.name == *name)
+    }
+
+    /// The interfaces that may be open with these settings: those it needs, and those that a setting opens.
+    #[must_use]
+    pub fn open(&self, settings: &BTreeMap<Slug, SettingValue>) -> Vec<Slug> {
+        let opened = |setting: &Setting| {
+            let on = settings.get(&setting.name) == Some(&SettingValue::Boolean(true));
+            setting.opens.clone().filter(|_| on)
+        };
+        let needed = self.interfaces.needs.iter().cloned();
+        let mut open: Vec<_> = needed.chain(self.settings.iter().filter_map(opened)).collect();
+        open.sort_unstable();
+        open.dedup();
+        open
     }
 
     /// Every setting at its secure default.

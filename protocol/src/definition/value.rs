@@ -1,7 +1,7 @@
 //! Types and values of settings.
 
 use crate::id::Label;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use std::{collections::BTreeSet, fmt};
 
 /// Longest text a setting may hold, in bytes.
@@ -42,8 +42,9 @@ pub enum SettingType {
     },
 }
 
-/// A value of a setting.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A value of a setting. An integer is read as an integer and a number with a fraction as a number, so
+/// that one value has one form.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum SettingValue {
     /// On or off.
@@ -54,6 +55,43 @@ pub enum SettingValue {
     Number(f64),
     /// A text, or the word of a choice.
     Text(String),
+}
+
+impl<'de> Deserialize<'de> for SettingValue {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl de::Visitor<'_> for AnyValue {
+    type Value = SettingValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false, a number or a text")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<SettingValue, E> {
+        Ok(SettingValue::Boolean(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<SettingValue, E> {
+        Ok(SettingValue::Integer(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<SettingValue, E> {
+        let whole = i64::try_from(value);
+        whole.map(SettingValue::Integer).map_err(|_| E::custom("not a value of a setting"))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<SettingValue, E> {
+        Ok(SettingValue::Number(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<SettingValue, E> {
+        Ok(SettingValue::Text(value.to_owned()))
+    }
 }
 
 impl fmt::Display for SettingValue {
@@ -78,6 +116,30 @@ pub struct OutOfRange {
 }
 
 impl SettingType {
+    /// A value as people and JSON give it: a whole number stands for a number too.
+    #[must_use]
+    pub fn read(&self, value: SettingValue) -> SettingValue {
+        match (self, value) {
+            (Self::Number { .. }, SettingValue::Integer(whole)) => {
+                SettingValue::Number(whole as f64)
+            }
+            (_, value) => value,
+        }
+    }
+
+    /// Most bytes that a value takes on the wire.
+    #[must_use]
+    pub fn most_bytes(&self) -> usize {
+        match self {
+            Self::Boolean => 1,
+            Self::Integer { .. } | Self::Number { .. } => 9,
+            Self::Text { max_bytes } => 3 + max_bytes,
+            Self::Choice { values } => {
+                3 + values.iter().map(|word| word.as_str().len()).max().unwrap_or(0)
+            }
+        }
+    }
+
     /// Checks a value.
     ///
     /// # Errors

@@ -201,3 +201,23 @@ closed_numbers! {
         2 Leave "leave",
     }
 }
+
+closed_numbers! {
+    /// What a configuration is for.
+    ConfigPurpose {
+        /// The settings change.
+        0 Set "set",
+        /// The component first wipes its settings and its user's data: it goes back to its secure default.
+        1 Restore "restore",
+    }
+}
+
+closed_numbers! {
+    /// What a component did with the configuration it was given.
+    ConfigOutcome {
+        /// It applied it.
+        0 Applied "applied",
+        /// It cannot or will not.
+        1 Refused "refused",
+    }
+}

@@ -2,8 +2,10 @@
 
 mod cloud;
 mod component;
+mod config;
 mod field;
 
 pub use cloud::{CloudHello, HubStatus};
 pub use component::{Announcement, Bye, Heartbeat, Lost, TrustNotice};
-pub use field::{ByeReason, Interval, List, TrustState, V1};
+pub use config::{Config, Reported, Settings};
+pub use field::{ByeReason, ConfigOutcome, ConfigPurpose, Interval, List, TrustState, V1};

@@ -74,6 +74,7 @@ fn each_mistake_is_found_on_its_line_and_explained() {
         ("default = 2", "default = \"2\"", 19, "whole number"),
         ("effect = \"Smallest step.\"\n", "", 13, "`effect` is missing"),
         ("max = 9\n", "max = 9\nvalues = [\"a\"]\n", 19, "there is no such key"),
+        ("max = 9\n", "max = 9\nopens = \"lora\"\n", 19, "only a boolean setting"),
         ("name = \"level\"", "name = \"le/vel\"", 23, "starting with a letter"),
         ("data = \"usage\"", "data = \"images\"", 25, "not among the classes"),
         ("max-bytes = 16", "max-bytes = 9000", 26, "from 1 to 8192"),
@@ -151,6 +152,10 @@ fn a_document_that_wants_too_much_is_refused_in_bounded_memory() {
         "{}",
         mistakes(&document)
     );
+    let large: String = (0..30)
+        .map(|n| format!("[[setting]]\nname = \"text-{n}\"\neffect = \"x\"\ntype = \"text\"\nmax-bytes = 256\ndefault = \"\"\nrisk = \"normal\"\n"))
+        .collect();
+    assert!(mistakes(&format!("{GOOD}{large}")).to_string().contains("at most 7680 are allowed"));
     let unknown: String = (0..200).map(|n| format!("unknown{n} = 1\n")).collect();
     assert_eq!(mistakes(&format!("{unknown}{GOOD}")).0.len(), 50, "the list is bounded");
 }

@@ -18,7 +18,9 @@ fn every_route() -> Vec<Route> {
         Route::Up(id, Up::Heartbeat),
         Route::Up(id, Up::Bye),
         Route::Up(id, Up::Lost),
+        Route::Up(id, Up::Reported),
         Route::Up(id, Up::Stream(name)),
+        Route::Down(id, Down::Config),
         Route::Down(id, Down::Trust),
         Route::ToCloud(id, ToCloud::Status),
         Route::ToCloud(id, ToCloud::Lost),
@@ -26,8 +28,11 @@ fn every_route() -> Vec<Route> {
     ];
     for route in &all {
         match route {
-            Route::Up(_, Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost | Up::Stream(_))
-            | Route::Down(_, Down::Trust)
+            Route::Up(
+                _,
+                Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost | Up::Reported | Up::Stream(_),
+            )
+            | Route::Down(_, Down::Trust | Down::Config)
             | Route::ToCloud(_, ToCloud::Status | ToCloud::Lost)
             | Route::FromCloud(_, FromCloud::Hello) => {}
         }

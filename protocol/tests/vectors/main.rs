@@ -14,7 +14,9 @@ mod walkthrough;
 use protocol::{
     cbor::{self, DecodeError},
     id::{ComponentId, Slug},
-    message::{Announcement, Bye, CloudHello, Heartbeat, HubStatus, Lost, TrustNotice},
+    message::{
+        Announcement, Bye, CloudHello, Config, Heartbeat, HubStatus, Lost, Reported, TrustNotice,
+    },
     refusal::Refusal,
     topic::{Down, FromCloud, Route, ToCloud, Up},
 };
@@ -51,6 +53,8 @@ fn kinds() -> Vec<Kind> {
         kind("heartbeat", Route::Up(id, Up::Heartbeat), message::<Heartbeat>),
         kind("bye", Route::Up(id, Up::Bye), message::<Bye>),
         kind("lost", Route::Up(id, Up::Lost), message::<Lost>),
+        kind("reported", Route::Up(id, Up::Reported), message::<Reported>),
+        kind("config", Route::Down(id, Down::Config), message::<Config>),
         kind("trust-notice", Route::Down(id, Down::Trust), message::<TrustNotice>),
         kind("hub-status", Route::ToCloud(id, ToCloud::Status), message::<HubStatus>),
         kind("cloud-hello", Route::FromCloud(id, FromCloud::Hello), message::<CloudHello>),
@@ -80,6 +84,8 @@ fn reasons(error: &DecodeError) -> Vec<String> {
         ("wire version", &["wrong-version"]),
         ("not a valid date", &["bad-date"]),
         ("not a valid component id", &["bad-id"]),
+        ("no number", &["no-number"]),
+        ("a map must hold", &["map-too-long"]),
         ("not a valid", &["bad-text"]),
         ("not a value of", &["unknown-value"]),
         ("an interval must be", &["out-of-range"]),

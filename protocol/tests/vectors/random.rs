@@ -1,12 +1,17 @@
 //! Random valid messages survive the way through their bytes.
 
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+};
 use protocol::{
     cbor,
+    definition::SettingValue,
     id::{BootId, ComponentId, Digest, Label, Note, Slug, Uri},
     message::{
-        Announcement, Bye, ByeReason, CloudHello, Heartbeat, HubStatus, Interval, List, Lost,
-        TrustNotice, TrustState, V1,
+        Announcement, Bye, ByeReason, CloudHello, Config, ConfigOutcome, ConfigPurpose, Heartbeat,
+        HubStatus, Interval, List, Lost, Reported, Settings, TrustNotice, TrustState, V1,
     },
     time::{Date, Timestamp},
 };
@@ -33,6 +38,16 @@ fn uri() -> impl Strategy<Value = Uri> {
 
 fn slugs() -> impl Strategy<Value = List<Slug, 16>> {
     vec(slug(), 0..=16).prop_filter_map("twice", List::new)
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let value = prop_oneof![
+        any::<bool>().prop_map(SettingValue::Boolean),
+        any::<i64>().prop_map(SettingValue::Integer),
+        any::<f64>().prop_filter("no NaN", |n| !n.is_nan()).prop_map(SettingValue::Number),
+        ".{0,40}".prop_map(SettingValue::Text),
+    ];
+    btree_map(slug(), value, 0..=64).prop_map(|values| Settings::new(values).expect("in bounds"))
 }
 
 fn date() -> impl Strategy<Value = Date> {
@@ -112,6 +127,22 @@ proptest! {
         survives(&Heartbeat { version: V1, boot, seq, uptime });
         survives(&Bye { version: V1, seq, reason: ByeReason::ALL[reason] });
         survives(&Lost { version: V1 });
+    }
+
+    /// Criterion: T3.PC.1 (positive)
+    #[test]
+    fn configurations_and_reports_survive(
+        numbers: (u32, u32),
+        words in (0..ConfigPurpose::ALL.len(), 0..ConfigOutcome::ALL.len()),
+        settings in settings(),
+        open in slugs(),
+        why in option::of(note()),
+    ) {
+        let ((revision, security), (purpose, outcome)) = (numbers, words);
+        let (purpose, outcome) = (ConfigPurpose::ALL[purpose], ConfigOutcome::ALL[outcome]);
+        let (again, opened) = (settings.clone(), open.clone());
+        survives(&Config { version: V1, revision, purpose, settings: again, open: opened });
+        survives(&Reported { version: V1, revision, outcome, settings, open, security, why });
     }
 
     #[test]

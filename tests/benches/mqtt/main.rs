@@ -106,6 +106,7 @@ fn enrolled(
         interval: 3600,
         stream: 0,
         flaky: 0,
+        temper: "willing",
         definitions: Vec::new(),
     };
     let mut fleet = Fleet::start(own, &hub, plan)?;

@@ -54,6 +54,7 @@ pub(super) fn tell(options: &Options, executable: &Executable) -> anyhow::Result
         interval: 10,
         stream: 1000,
         flaky: 0,
+        temper: "willing",
         definitions: Vec::new(),
     };
     let mut fleet = Fleet::start(executable, &hub, plan)?;
@@ -205,6 +206,7 @@ fn attack(
         interval: 10,
         stream: 0,
         flaky: 0,
+        temper: "willing",
         definitions: Vec::new(),
     };
     let mut own = Fleet::start(executable, hub, plan)?;

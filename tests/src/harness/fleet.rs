@@ -2,7 +2,7 @@
 
 use super::{Executable, Hub, PATIENCE, Process};
 use anyhow::Context;
-use device_sim::{identity::MakerCa, profile::GroundTruth};
+use device_sim::{flash::Flash, identity::MakerCa, profile::GroundTruth};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -30,6 +30,8 @@ pub struct FleetPlan {
     pub stream: u64,
     /// How many of each hundred are flaky.
     pub flaky: u8,
+    /// How components take what they are told, in the simulator's word.
+    pub temper: &'static str,
     /// Definitions of the kinds to simulate; the built-in ones when empty.
     pub definitions: Vec<PathBuf>,
 }
@@ -72,6 +74,7 @@ impl Fleet {
             format!("--interval={}", plan.interval),
             format!("--stream={}", plan.stream),
             format!("--flaky={}", plan.flaky),
+            format!("--temper={}", plan.temper),
             format!("--state={}", path(&plan.folder.join("state"))),
             format!("--maker={}", path(&plan.maker)),
             format!("--codes={}", path(&codes)),
@@ -150,6 +153,21 @@ impl Fleet {
             }
         }
         Ok(newest)
+    }
+
+    /// The memories of its components, as they are kept.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub fn memories(&self) -> anyhow::Result<Vec<Flash>> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir(self.state())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == "json") {
+                all.push(serde_json::from_slice(&fs::read(&path)?)?);
+            }
+        }
+        Ok(all)
     }
 
     /// Resident memory in KiB.

@@ -253,10 +253,10 @@ fn policy_explain_names_the_line_that_decides() {
     };
     let good = explain("stream/power", &[r#"{"value": 9}"#]);
     assert_eq!((&good["allowed"], good["refusal"].is_null()), (&true.into(), true), "{good}");
-    assert_eq!(good["decided_by"], "lamp revision 1 of Lumen Works, line 44");
+    assert_eq!(good["decided_by"], "lamp revision 1 of Lumen Works, line 45");
     let bad = explain("stream/power", &[r#"{"value": 91}"#]);
     assert_eq!(bad["refusal"], "wrong-content", "{bad}");
-    assert!(bad["detail"].as_str().unwrap().contains("line 44"), "{bad}");
+    assert!(bad["detail"].as_str().unwrap().contains("line 45"), "{bad}");
     assert_eq!(explain("stream/power", &["hex:a1"])["refusal"], "malformed");
     assert_eq!(explain("stream/power", &[])["allowed"], true, "if its payload fits");
     assert_eq!(explain("stream/humidity", &[])["refusal"], "unknown-topic");

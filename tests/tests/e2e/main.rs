@@ -8,6 +8,7 @@
 )]
 
 mod command_line;
+mod config;
 mod definitions;
 mod enrolment;
 mod power;

@@ -7,7 +7,7 @@ use tests::harness::{Executable, Fleet, FleetPlan, Hub, HubPlan, maker};
 pub(crate) struct Scene {
     pub(crate) hub: Hub,
     pub(crate) folder: TempDir,
-    executable: Executable,
+    pub(crate) executable: Executable,
 }
 
 pub(crate) fn executable() -> Executable {
@@ -39,6 +39,7 @@ impl Scene {
             interval: 1,
             stream: 50,
             flaky: 0,
+            temper: "willing",
             definitions: Vec::new(),
         }
     }

@@ -79,6 +79,7 @@ fn fleet_plan(folder: &Path) -> FleetPlan {
         interval: 1,
         stream: 5,
         flaky: 0,
+        temper: "willing",
         definitions: Vec::new(),
     }
 }

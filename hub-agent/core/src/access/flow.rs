@@ -7,6 +7,9 @@ use std::{collections::BTreeMap, time::Duration};
 /// A burst as long as this at the declared rate passes at once.
 const BURST: Duration = Duration::from_secs(15);
 
+/// Reports of a configuration per minute.
+const REPORTS_PER_MINUTE: u32 = 60;
+
 /// The span over which refusals are counted.
 const SPAN: Duration = Duration::from_secs(60);
 
@@ -18,6 +21,7 @@ pub const SUSPECT_AT: u32 = 20;
 pub(crate) struct Flow {
     lanes: BTreeMap<Slug, Lane>,
     refused: (Duration, u32),
+    report: Lane,
 }
 
 #[derive(Debug, Default)]
@@ -25,6 +29,16 @@ struct Lane {
     /// When the next message would be due if all came evenly (the generic cell rate algorithm).
     due: Duration,
     risen: Option<i128>,
+}
+
+impl Lane {
+    fn admit(&mut self, per_minute: u32, mono: Duration) -> Result<(), Held> {
+        if self.due > mono + BURST {
+            return Err(Held::TooMany);
+        }
+        self.due = self.due.max(mono) + Duration::from_secs(60) / per_minute.max(1);
+        Ok(())
+    }
 }
 
 /// Why a message does not pass.
@@ -49,15 +63,17 @@ impl Flow {
             self.lanes.insert(stream.clone(), Lane::default());
         }
         let lane = self.lanes.get_mut(stream).expect("it was put there");
-        if lane.due > mono + BURST {
-            return Err(Held::TooMany);
-        }
-        lane.due = lane.due.max(mono) + Duration::from_secs(60) / per_minute.max(1);
+        lane.admit(per_minute, mono)?;
         if rises.is_some() && rises < lane.risen {
             return Err(Held::Fell);
         }
         lane.risen = rises.or(lane.risen);
         Ok(())
+    }
+
+    /// Takes a report of its configuration into account.
+    pub(crate) fn admit_report(&mut self, mono: Duration) -> Result<(), Held> {
+        self.report.admit(REPORTS_PER_MINUTE, mono)
     }
 
     /// A new life: numbers start again.

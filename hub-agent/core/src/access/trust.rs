@@ -3,6 +3,7 @@
 use protocol::{
     message::TrustState::{self, Active, Pending, Quarantined, Retired, Revoked, Seen, Stale},
     time::Timestamp,
+    topic::Up,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,8 +33,25 @@ pub enum Hold {
     Owner,
     /// Its identity lives twice; a person lifts this.
     Cloned,
+    /// It is not proved to be at the secure default of its kind; a report that proves it lifts this.
+    Baseline,
+    /// Its firmware's security version fell; a person lifts this.
+    RolledBack,
     /// No signed definition covers its maker and kind; one that does lifts this.
     UnknownKind,
+}
+
+impl Hold {
+    /// Everything that holds.
+    pub const ALL: &'static [Self] = &[
+        Self::NotAnnounced,
+        Self::Recovered,
+        Self::Owner,
+        Self::Cloned,
+        Self::Baseline,
+        Self::RolledBack,
+        Self::UnknownKind,
+    ];
 }
 
 /// Whether a component may go from one state to another.
@@ -56,6 +74,20 @@ pub fn may_connect(state: TrustState) -> bool {
     match state {
         Quarantined | Active | Stale => true,
         Seen | Pending | Revoked | Retired => false,
+    }
+}
+
+/// What a component in this state may say. What a quarantined one still may is decided by what holds it:
+/// giving signs of life, saying what it is and what its configuration is, so that it can be put right; of
+/// one whose identity lives twice nothing counts but that it is there.
+#[must_use]
+pub(crate) fn may_say(state: TrustState, hold: Option<Hold>, up: &Up) -> bool {
+    match (state, up) {
+        (Active | Stale, _) => true,
+        (Quarantined, Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost) => true,
+        (Quarantined, Up::Reported) => hold != Some(Hold::Cloned),
+        (Quarantined, Up::Stream(_)) => false,
+        (Seen | Pending | Revoked | Retired, _) => false,
     }
 }
 

@@ -25,6 +25,7 @@ impl Hub {
             self.event(EventKind::ComponentLost, Some(id), None, "no sign of life");
         }
         self.note_empty_policy();
+        self.tell_again();
         if self.store == StoreState::Ok {
             self.save_signs_of_life();
         }

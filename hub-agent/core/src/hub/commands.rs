@@ -2,10 +2,14 @@
 
 use super::Hub;
 use crate::{
-    access::{pairing::MAX_WINDOW, trust::Hold},
+    access::{
+        gate::{Denied, shortened},
+        pairing::MAX_WINDOW,
+        trust::Hold,
+    },
     effect::Answer,
     event::EventKind,
-    input::{Actor, Command, Selector},
+    input::{Actor, Command, Members, Selector, Wish},
 };
 use protocol::{
     id::{ComponentId, Label},
@@ -21,10 +25,15 @@ impl Hub {
             | Command::Quarantine(id, _)
             | Command::Revoke(id, _)
             | Command::Retire(id, _)
-            | Command::Rename(id, _) => Some(*id),
+            | Command::Rename(id, _)
+            | Command::Configure(Members::One(id), _)
+            | Command::Restore(Members::One(id))
+            | Command::Regroup { id, .. } => Some(*id),
             Command::Approve(Selector::AllPending)
             | Command::OpenPairing { .. }
             | Command::ClosePairing
+            | Command::Configure(..)
+            | Command::Restore(_)
             | Command::Define(_) => None,
         };
         match self.obey(by, command) {
@@ -36,16 +45,21 @@ impl Hub {
                 self.event(EventKind::CommandIssued, about, None, format!("{by}: {words}"));
                 self.out.answer = answer;
             }
-            Err(why) => {
-                self.count(why.slug());
-                self.event(EventKind::CommandRefused, about, Some(why), format!("{by}: {words}"));
-                self.refuse(why, None);
+            Err(Denied { refusal, detail }) => {
+                self.count(refusal.slug());
+                let why = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+                let text = shortened(&format!("{by}: {words}{why}"));
+                self.event(EventKind::CommandRefused, about, Some(refusal), text);
+                self.out.answer = Answer::Refused { why: refusal, detail, retry_after: None };
             }
         }
     }
 
-    fn obey(&mut self, by: &Actor, command: Command) -> Result<Answer, Refusal> {
-        match command {
+    fn obey(&mut self, by: &Actor, command: Command) -> Result<Answer, Denied> {
+        let done = match command {
+            Command::Configure(members, wishes) => return self.configure(by, &members, &wishes),
+            Command::Restore(members) => return self.restore_default(by, &members),
+            Command::Regroup { id, group, joins } => self.regroup(by, id, &group, joins),
             Command::Approve(Selector::One(id)) => {
                 self.approve(id, by).map(|()| Answer::Changed(1))
             }
@@ -56,7 +70,7 @@ impl Hub {
             }
             Command::Revoke(id, reason) => self.revoke(id, &format!("{by}: {reason}")),
             Command::Retire(id, reason) => {
-                self.must_know(id)?;
+                self.must_know(id).map_err(Denied::from)?;
                 let left = self.leave(id, &format!("{by}: {reason}"));
                 if left { Ok(Answer::Changed(1)) } else { Err(Refusal::WrongState) }
             }
@@ -71,7 +85,8 @@ impl Hub {
                 let was_open = self.pairing.close();
                 if was_open { Ok(Answer::Changed(1)) } else { Err(Refusal::WrongState) }
             }
-        }
+        };
+        done.map_err(Denied::from)
     }
 
     fn must_know(&self, id: ComponentId) -> Result<(), Refusal> {
@@ -113,17 +128,21 @@ impl Hub {
             return Ok(());
         }
         match record.trust.hold {
-            Some(Hold::Owner | Hold::Recovered | Hold::Cloned) if record.facts.is_some() => {
+            Some(Hold::Owner | Hold::Recovered | Hold::Cloned | Hold::RolledBack)
+                if record.facts.is_some() =>
+            {
                 record.boots.forget();
                 self.settle(id, &format!("{by}: approved"));
                 Ok(())
             }
-            Some(Hold::Owner | Hold::Recovered | Hold::Cloned) => {
+            Some(Hold::Owner | Hold::Recovered | Hold::Cloned | Hold::RolledBack) => {
                 let reason = "has not said yet what it is";
                 self.set_trust(id, TrustState::Quarantined, Some(Hold::NotAnnounced), reason);
                 Ok(())
             }
-            Some(Hold::NotAnnounced | Hold::UnknownKind) | None => Err(Refusal::WrongState),
+            Some(Hold::NotAnnounced | Hold::UnknownKind | Hold::Baseline) | None => {
+                Err(Refusal::WrongState)
+            }
         }
     }
 
@@ -169,6 +188,23 @@ fn describe(command: &Command) -> String {
             let advance = if *approve { ", approved in advance" } else { "" };
             format!("open pairing with {} codes for {} s{advance}", codes.len(), duration.as_secs())
         }
+        Command::Configure(members, wishes) => {
+            let words = wishes.iter().map(|(name, wish)| match wish {
+                Wish::Value(value) => format!("{name} to {value}"),
+                Wish::Default => format!("{name} to its secure default"),
+            });
+            let words = words.collect::<Vec<_>>().join(", ");
+            match members {
+                Members::One(_) => format!("set {words}"),
+                Members::Kind(_) | Members::Group(_) | Members::All => {
+                    format!("set {words} of those {members}")
+                }
+            }
+        }
+        Command::Restore(Members::One(_)) => "restore the secure default".into(),
+        Command::Restore(members) => format!("restore the secure default of those {members}"),
+        Command::Regroup { group, joins: true, .. } => format!("put into group {group}"),
+        Command::Regroup { group, joins: false, .. } => format!("take out of group {group}"),
         Command::ClosePairing => "close pairing".into(),
         Command::Define(_) => "put a definition in force".into(),
     }

@@ -73,6 +73,8 @@ impl Hub {
             let member = matches!(record.trust.state, TrustState::Active | TrustState::Stale);
             if member && !covered || covered && record.trust.hold == Some(Hold::UnknownKind) {
                 self.settle(id, "a signed definition covers its kind");
+            } else if covered {
+                self.redefine(id);
             }
         }
     }
@@ -87,12 +89,30 @@ impl Hub {
         self.empty_policy_told = empty;
     }
 
+    /// A component that a definition covers is active once it is proved to be at its secure default.
+    fn settle_covered(&mut self, id: ComponentId, reason: &str) -> bool {
+        let held = self.inventory.get(id).and_then(|record| record.trust.hold);
+        if self.is_at_baseline(id) {
+            let news = self.set_trust(id, TrustState::Active, None, reason);
+            if news && matches!(held, Some(Hold::NotAnnounced | Hold::UnknownKind | Hold::Baseline))
+            {
+                self.event(EventKind::ComponentEnrolled, Some(id), None, "is a member now");
+            }
+            return news;
+        }
+        if held == Some(Hold::Baseline) {
+            return false;
+        }
+        let text = "has yet to prove that it is at its secure default";
+        self.set_trust(id, TrustState::Quarantined, Some(Hold::Baseline), text)
+    }
+
     /// Makes a component active if a definition covers it, else holds it. The answer is whether
     /// that changed anything.
     pub(super) fn settle(&mut self, id: ComponentId, reason: &str) -> bool {
         let Some(record) = self.inventory.get(id) else { return false };
         if self.kind_of(record).is_some() {
-            return self.set_trust(id, TrustState::Active, None, reason);
+            return self.settle_covered(id, reason);
         }
         if record.trust.hold == Some(Hold::UnknownKind) {
             return false;

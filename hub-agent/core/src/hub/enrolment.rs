@@ -141,6 +141,7 @@ impl Hub {
         let mut record = Record {
             id,
             name: None,
+            groups: Default::default(),
             origin,
             trust: Trust { state: TrustState::Pending, hold: None, since: now, reason },
             request: None,

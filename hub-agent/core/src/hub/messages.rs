@@ -12,7 +12,7 @@ use crate::{
     persist,
 };
 use protocol::{
-    id::{ComponentId, Slug},
+    id::ComponentId,
     message::{Announcement, Bye, ByeReason, TrustState},
     refusal::Refusal,
 };
@@ -26,6 +26,12 @@ impl Hub {
             Inbound::Announce(facts) => self.announced(id, &facts),
             Inbound::Heartbeat(_) | Inbound::Lost => {}
             Inbound::Bye(bye) => self.bye(id, &bye),
+            Inbound::Reported(reported) => {
+                match self.flows.entry(id).or_default().admit_report(self.now.mono) {
+                    Ok(()) => self.reported(id, &reported),
+                    Err(held) => self.held(id, "reported", held),
+                }
+            }
             Inbound::Stream { name, value, per_minute, rises } => {
                 match self.flows.entry(id).or_default().admit(
                     &name,
@@ -34,7 +40,7 @@ impl Hub {
                     self.now.mono,
                 ) {
                     Ok(()) => self.write(persist::put_stream(id, &name, self.now.wall, &value)),
-                    Err(held) => self.held(id, &name, held),
+                    Err(held) => self.held(id, name.as_str(), held),
                 }
             }
         }
@@ -149,16 +155,15 @@ impl Hub {
     /// After an announcement: lifts the first quarantine, and tells the component where it stands.
     fn welcome(&mut self, id: ComponentId) {
         let hold = self.inventory.get(id).and_then(|record| record.trust.hold);
-        let news = matches!(hold, Some(Hold::NotAnnounced | Hold::UnknownKind))
-            && self.settle(id, "it said what it is");
-        let state = self.inventory.get(id).map(|record| record.trust.state);
-        if news && state == Some(TrustState::Active) {
-            self.event(EventKind::ComponentEnrolled, Some(id), None, "is a member now");
-        }
         let first = self
             .links
             .get_mut(&id)
             .is_some_and(|link| !std::mem::replace(&mut link.announced, true));
+        let news = matches!(hold, Some(Hold::NotAnnounced | Hold::UnknownKind))
+            && self.settle(id, "it said what it is");
+        if first {
+            self.tell_if_needed(id);
+        }
         if first && !news {
             self.notify(id);
         }
@@ -172,7 +177,7 @@ impl Hub {
         self.cut(id, Refusal::Cloned);
     }
 
-    fn held(&mut self, id: ComponentId, stream: &Slug, held: Held) {
+    fn held(&mut self, id: ComponentId, stream: &str, held: Held) {
         match held {
             Held::TooMany => {
                 let text = format!("{stream}: more than its definition declares per minute");
@@ -185,7 +190,7 @@ impl Hub {
         }
     }
 
-    fn message_refused(&mut self, id: ComponentId, why: Refusal, text: &str) {
+    pub(super) fn message_refused(&mut self, id: ComponentId, why: Refusal, text: &str) {
         self.count(why.slug());
         self.event(EventKind::PolicyDenied, Some(id), Some(why), text);
         self.refuse(why, None);
@@ -242,6 +247,7 @@ impl Hub {
             return false;
         }
         streams.iter().for_each(|stream| self.write(persist::remove_stream(id, stream)));
+        self.forget_config(id);
         self.event(EventKind::ComponentRemoved, Some(id), None, reason);
         self.cut(id, Refusal::Retired);
         true
@@ -274,6 +280,7 @@ impl Hub {
     pub(super) fn disconnected(&mut self, id: ComponentId, number: u64, why: &str) {
         if self.links.get(&id).is_some_and(|link| link.number == number) {
             self.links.remove(&id);
+            self.configs.deliveries.settled(id);
         }
         self.event(EventKind::ConnDown, Some(id), None, why);
     }

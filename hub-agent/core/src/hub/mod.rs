@@ -5,6 +5,7 @@
 
 mod clock;
 mod commands;
+mod config;
 mod definitions;
 mod enrolment;
 mod explain;
@@ -20,6 +21,7 @@ use crate::{
         policy::{Kind, Policy},
         trust::{Hold, Trust, may_connect, may_go},
     },
+    config::Configs,
     effect::{Answer, Cut, Effects, Write},
     event::{Coalescer, EventKind, StateEvent},
     input::{ComponentCertificate, Input, Now, StoreState, Uplink},
@@ -64,6 +66,7 @@ pub struct Hub {
     pairing: Pairing,
     policy: Policy,
     empty_policy_told: bool,
+    configs: Configs,
     /// What each component did lately.
     flows: BTreeMap<ComponentId, Flow>,
     counters: Counters,
@@ -118,6 +121,7 @@ impl Hub {
             pairing: Pairing::default(),
             policy: Policy::default(),
             empty_policy_told: false,
+            configs: Configs::default(),
             flows: BTreeMap::new(),
             counters: Counters::default(),
             links: BTreeMap::new(),
@@ -137,6 +141,7 @@ impl Hub {
                 Restored::Record(record) => hub.adopt(*record),
                 Restored::Counters(counters) => hub.counters = counters,
                 Restored::Definition(at, envelope) => hub.restore_definition(&envelope, at),
+                Restored::Config(id, configured) => hub.configs.put(id, *configured),
                 Restored::Nothing => {}
             }
         }
@@ -190,7 +195,8 @@ impl Hub {
         let record = self.inventory.get(who).ok_or(Refusal::Unknown)?;
         let streams = record.facts.as_ref().map_or(&[][..], |facts| facts.streams.items());
         let kind = self.kind_of(record).map(|kind| &**kind);
-        let standing = Standing { id: who, state: record.trust.state, streams, kind };
+        let state = record.trust.state;
+        let standing = Standing { id: who, state, hold: record.trust.hold, streams, kind };
         if self.store == StoreState::Unavailable && carriage.qos > 0 {
             return Err(Refusal::StoreUnavailable.into());
         }
@@ -277,7 +283,7 @@ impl Hub {
     }
 
     fn refuse(&mut self, why: Refusal, retry_after: Option<Duration>) {
-        self.out.answer = Answer::Refused { why, retry_after };
+        self.out.answer = Answer::Refused { why, detail: String::new(), retry_after };
     }
 
     fn count(&mut self, word: &'static str) {

@@ -277,6 +277,6 @@ impl Hub {
     /// When the hub wants to be told of the time at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.presence.next()
+        self.presence.next().into_iter().chain(self.configs.deliveries.next()).min()
     }
 }

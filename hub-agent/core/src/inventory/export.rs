@@ -26,6 +26,9 @@ pub struct ComponentView {
     /// Name its owner gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Groups it is in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// Trust state.
     pub trust: TrustState,
     /// What holds it in quarantine.
@@ -166,6 +169,7 @@ pub fn view(record: &Record, connected: bool, with_history: bool) -> ComponentVi
     ComponentView {
         id: record.id,
         name: record.name.as_ref().map(ToString::to_string),
+        groups: record.groups.iter().map(ToString::to_string).collect(),
         trust: record.trust.state,
         hold: record.trust.hold,
         trust_reason: record.trust.reason.clone(),

@@ -3,15 +3,21 @@
 use super::boots::Boots;
 use crate::access::{credential::Credentials, trust::Trust};
 use protocol::{
-    id::{ComponentId, Digest, Label},
+    id::{ComponentId, Digest, Label, Slug},
     message::{Announcement, Bye},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::VecDeque, fmt::Display};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt::Display,
+};
 
 /// Changes remembered per component; the oldest is dropped.
 pub const HISTORY: usize = 64;
+
+/// Groups a component may be in at once.
+pub const MAX_GROUPS: usize = 8;
 
 /// One component.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +27,9 @@ pub struct Record {
     /// Name its owner gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Label>,
+    /// Groups it is in, for settings that several shall have.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<Slug>,
     /// How it proved who it is.
     pub origin: Origin,
     /// How the hub regards it.

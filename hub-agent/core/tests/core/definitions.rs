@@ -1,7 +1,10 @@
 //! What definitions mean for components that live.
 
 use crate::world::{LAMP, OWNER, World, facts, id, label};
-use hub_core::{Answer, Command, EventKind, Input, Table, access::policy::Installed};
+use hub_core::{
+    Answer, Command, EventKind, Input, Table,
+    access::{policy::Installed, trust::Hold},
+};
 use protocol::{
     cbor,
     id::{BootId, Slug},
@@ -33,6 +36,8 @@ fn a_component_of_an_unknown_kind_stays_quarantined_until_its_definition_comes()
     assert_eq!(world.state(1), TrustState::Quarantined);
     let defined = world.define(&LAMP.replace("kind = \"lamp\"", "kind = \"gauge\""));
     assert!(matches!(defined, Answer::Defined { installed: Installed::New, .. }), "{defined:?}");
+    assert_eq!(world.hold(1), Some(Hold::Baseline));
+    world.obey(1);
     assert_eq!(world.state(1), TrustState::Active);
     assert!(world.permit(1, "stream/power", &value(1)).is_ok());
 }

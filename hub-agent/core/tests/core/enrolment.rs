@@ -1,7 +1,10 @@
 //! Who gets a certificate, who may renew it, who may not.
 
 use crate::world::{DAY, World, id, key, label, note};
-use hub_core::{Answer, Command, EventKind, Input, Proof, Selector, access::pairing::code_text};
+use hub_core::{
+    Answer, Command, EventKind, Input, Proof, Selector,
+    access::{pairing::code_text, trust::Hold},
+};
 use protocol::{message::TrustState, refusal::Refusal};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -29,8 +32,14 @@ fn a_maker_s_certificate_and_the_owner_s_approval_make_a_member() {
     assert_eq!(world.hub.admit(id(1), &certificate, world.now.wall), Ok(()));
     world.connect(1, &certificate);
     let effects = world.announce(1, &crate::world::facts(1, 1));
+    assert_eq!(world.hold(1), Some(Hold::Baseline));
+    assert_eq!(
+        effects.sends.len(),
+        2,
+        "the component is told what it shall be and where it stands"
+    );
+    world.obey(1);
     assert_eq!(world.state(1), TrustState::Active);
-    assert_eq!(effects.sends.len(), 1, "the component is told");
     assert!(world.saw(EventKind::ComponentEnrolled, None));
 }
 
@@ -217,6 +226,8 @@ fn a_component_that_left_comes_back_under_its_old_id_with_approval() {
     let new = world.enrol(1);
     world.connect(1, &new);
     world.announce(1, &crate::world::facts(1, 2));
+    assert_eq!(world.hold(1), Some(Hold::Baseline), "nothing of its former life counts");
+    world.obey(1);
     assert_eq!(world.state(1), TrustState::Active);
     assert_eq!(world.hub.admit(id(1), &old, world.now.wall), Err(Refusal::Superseded));
 }

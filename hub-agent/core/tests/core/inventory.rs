@@ -1,7 +1,7 @@
 //! The inventory: complete, current, and never rolled back.
 
 use crate::world::{World, facts, id, key, label};
-use hub_core::{Command, EventKind, Input, Selector, StoreState, Uplink};
+use hub_core::{Command, EventKind, Input, Selector, StoreState, Uplink, access::trust::Hold};
 use protocol::{
     cbor,
     id::{BootId, ComponentId, Digest},
@@ -69,6 +69,8 @@ fn the_exports_have_exactly_the_fields_their_schema_names() {
         value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>()
     };
     let component = &schema["$defs"]["component"];
+    let holds = component["properties"]["hold"]["enum"].clone();
+    assert_eq!(holds, serde_json::to_value(Hold::ALL).unwrap(), "every hold, in order");
     let unknown: Vec<_> = names(&export["components"][0])
         .difference(&names(&component["properties"]))
         .cloned()

@@ -160,6 +160,9 @@ fn no_mutant_of_a_valid_value_passes_unless_it_is_still_valid() {
         let names: Vec<Slug> = definition.streams.iter().map(|s| s.name.clone()).collect();
         facts.streams = List::new(names).unwrap();
         world.announce(n, &facts);
+        if world.hold(n) == Some(hub_core::access::trust::Hold::Baseline) {
+            world.obey(n);
+        }
         assert_eq!(world.state(n), TrustState::Active);
         for stream in &definition.streams {
             let leaf = format!("stream/{}", stream.name);

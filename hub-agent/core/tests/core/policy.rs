@@ -123,7 +123,7 @@ fn a_malicious_schema_is_refused_with_its_line_or_costs_nothing() {
         let mistake = &mistakes.0[0];
         assert_eq!(
             (mistake.line, mistake.key.as_str()),
-            (44, "stream power: schema"),
+            (45, "stream power: schema"),
             "{mistake:?}"
         );
         assert!(mistake.text.contains(words), "{mistake:?}");

@@ -4,12 +4,13 @@ use crate::maker::{Maker, Signer};
 use hub_core::{
     Actor, Answer, Command, ComponentCertificate, Effects, EnrolRequest, EventKind, Hub,
     HubSettings, Inbound, Input, Now, OwnIdentity, Permitted, Proof, ReenrolRequest, Selector,
-    Table, access::gate::Carriage,
+    Table,
+    access::{gate::Carriage, trust::Hold},
 };
 use protocol::{
     cbor,
     id::{BootId, ComponentId, Digest, Label, Note, Slug, Uri},
-    message::{Announcement, Interval, List, TrustState, V1},
+    message::{Announcement, Config, ConfigOutcome, Interval, List, Reported, TrustState, V1},
     refusal::Refusal,
     time::{Date, Timestamp},
 };
@@ -28,6 +29,8 @@ pub(crate) struct World {
     pub(crate) now: Now,
     pub(crate) store: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     pub(crate) events: Vec<hub_core::StateEvent>,
+    /// Messages to components, by topic.
+    pub(crate) sent: Vec<(String, Vec<u8>)>,
     issued: u8,
     links: u64,
     pub(crate) maker: Maker,
@@ -101,7 +104,8 @@ impl World {
         let (maker, other) = (Maker::new(), Maker::new());
         let hub = Hub::restore(settings(&maker, &other), own(), [], now).unwrap();
         let (store, events) = (BTreeMap::new(), Vec::new());
-        let mut world = Self { hub, now, store, events, issued: 0, links: 0, maker, other };
+        let mut world =
+            Self { hub, now, store, events, sent: Vec::new(), issued: 0, links: 0, maker, other };
         assert!(matches!(world.define(LAMP), Answer::Defined { .. }));
         world
     }
@@ -138,6 +142,8 @@ impl World {
                 None => drop(self.store.remove(&key)),
             }
         }
+        let sent = effects.sends.iter().map(|send| send.message());
+        self.sent.extend(sent.map(|send| (send.route.to_string(), send.payload.clone())));
         self.events.extend(effects.events.iter().cloned());
         effects
     }
@@ -236,12 +242,34 @@ impl World {
         let certificate = self.enrol(n);
         self.connect(n, &certificate);
         self.announce(n, &facts(n, 1));
+        self.obey(n);
         assert_eq!(self.state(n), TrustState::Active);
         certificate
     }
 
+    /// The component does what it was told last and reports it.
+    pub(crate) fn obey(&mut self, n: u16) {
+        let topic = format!("p/{}/config", id(n));
+        let told = self.sent.iter().rev().find(|(to, _)| *to == topic);
+        let config: Config = cbor::decode(&told.unwrap().1, 8192).unwrap();
+        let reported = Reported {
+            version: V1,
+            revision: config.revision,
+            outcome: ConfigOutcome::Applied,
+            settings: config.settings,
+            open: config.open,
+            security: 1,
+            why: None,
+        };
+        self.say(n, "reported", &cbor::encode(&reported));
+    }
+
     pub(crate) fn state(&self, n: u16) -> TrustState {
         self.hub.inventory().get(id(n)).unwrap().trust.state
+    }
+
+    pub(crate) fn hold(&self, n: u16) -> Option<Hold> {
+        self.hub.inventory().get(id(n)).unwrap().trust.hold
     }
 
     pub(crate) fn saw(&self, kind: EventKind, refusal: Option<Refusal>) -> bool {

@@ -2,11 +2,19 @@
 //!
 //! `Permitted` has no public constructor, so nothing reaches the hub or leaves it around the gate.
 
-use super::policy::Kind;
+mod person;
+
+pub use person::Change;
+pub(crate) use person::{authorize_change, authorize_restore};
+
+use super::{
+    policy::Kind,
+    trust::{Hold, may_say},
+};
 use protocol::{
     cbor::{self, DecodeError},
     id::{ComponentId, Slug},
-    message::{Announcement, Bye, Heartbeat, Lost, TrustNotice, TrustState},
+    message::{Announcement, Bye, Config, Heartbeat, Lost, Reported, TrustNotice, TrustState},
     refusal::Refusal,
     topic::{Down, Route, Up},
 };
@@ -62,6 +70,8 @@ pub enum Inbound {
     Bye(Bye),
     /// Its last will.
     Lost,
+    /// What its configuration is.
+    Reported(Box<Reported>),
     /// The newest value of a stream.
     Stream {
         /// Which stream.
@@ -89,6 +99,8 @@ pub struct Outbound {
 pub(crate) struct Standing<'a> {
     pub(crate) id: ComponentId,
     pub(crate) state: TrustState,
+    /// What holds it in quarantine.
+    pub(crate) hold: Option<Hold>,
     /// Streams it announced.
     pub(crate) streams: &'a [Slug],
     /// The definition of its kind, if one is in force.
@@ -116,7 +128,7 @@ pub(crate) fn authorize(
 ) -> Result<Permitted<Inbound>, Denied> {
     let up = own_up_route(who.id, topic)?;
     check_carriage(who.id, &up, payload, carriage)?;
-    if !may_say(who.state, &up) {
+    if !may_say(who.state, who.hold, &up) {
         return Err(state_refusal(who.state).into());
     }
     let message = read(&up, payload, who)?;
@@ -165,6 +177,12 @@ pub(crate) fn permit_notice(id: ComponentId, notice: &TrustNotice) -> Permitted<
     Permitted { principal: id, message: Outbound { route, payload: cbor::encode(notice) } }
 }
 
+/// Lets the hub tell a component what it shall be.
+pub(crate) fn permit_config(id: ComponentId, config: &Config) -> Permitted<Outbound> {
+    let route = Route::Down(id, Down::Config);
+    Permitted { principal: id, message: Outbound { route, payload: cbor::encode(config) } }
+}
+
 fn own_up_route(id: ComponentId, topic: &str) -> Result<Up, Denied> {
     let route = Route::parse(topic).map_err(|error| Denied {
         refusal: Refusal::UnknownTopic,
@@ -203,17 +221,6 @@ fn check_carriage(
     Ok(())
 }
 
-fn may_say(state: TrustState, up: &Up) -> bool {
-    match (state, up) {
-        (TrustState::Active | TrustState::Stale, _) => true,
-        (TrustState::Quarantined, Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost) => true,
-        (TrustState::Quarantined, Up::Stream(_)) => false,
-        (TrustState::Seen | TrustState::Pending | TrustState::Revoked | TrustState::Retired, _) => {
-            false
-        }
-    }
-}
-
 /// The reason that belongs to a state without rights.
 #[must_use]
 pub(crate) fn state_refusal(state: TrustState) -> Refusal {
@@ -235,7 +242,27 @@ fn read(up: &Up, payload: &[u8], who: &Standing<'_>) -> Result<Inbound, Denied> 
         Up::Heartbeat => Ok(Inbound::Heartbeat(cbor::decode(payload, limit).map_err(malformed)?)),
         Up::Bye => Ok(Inbound::Bye(cbor::decode(payload, limit).map_err(malformed)?)),
         Up::Lost => cbor::decode::<Lost>(payload, limit).map(|_| Inbound::Lost).map_err(malformed),
+        Up::Reported => read_reported(payload, who),
         Up::Stream(name) => read_stream(name, payload, who),
+    }
+}
+
+/// A report passes when it speaks of what its maker declared, and of nothing else. Whether its values
+/// are good is what the hub wants to learn from it.
+fn read_reported(payload: &[u8], who: &Standing<'_>) -> Result<Inbound, Denied> {
+    let reported: Reported = cbor::decode(payload, payload.len()).map_err(malformed)?;
+    let undeclared = |kind: &Kind| {
+        let definition = kind.definition();
+        let mut names = reported.settings.values().keys();
+        let setting = names.find(|name| definition.setting(name).is_none());
+        let mut open = reported.open.items().iter();
+        let interface = open.find(|name| !definition.interfaces.has.contains(name));
+        let setting = setting.map(|name| format!("{kind} declares no setting {name}"));
+        setting.or(interface.map(|name| format!("{kind} declares no interface {name}")))
+    };
+    match who.kind.and_then(undeclared) {
+        Some(detail) => Err(Denied { refusal: Refusal::NotDeclared, detail }),
+        None => Ok(Inbound::Reported(Box::new(reported))),
     }
 }
 

@@ -1,0 +1,49 @@
+//! Configuration of other components: what each shall be (desired), what it is (reported), and the
+//! steady work of making the second equal the first.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `desired` | what a component shall be: its definition's baseline and what people changed |
+//! | `view` | both as people and tools see them |
+//! | `delivery` | when it is told again, and when the hub gives up hoping |
+
+mod delivery;
+mod desired;
+mod view;
+
+pub(crate) use delivery::{Deliveries, GIVE_UP};
+pub(crate) use desired::on_the_wire;
+pub use desired::{Configured, Desired, Proof, Seen};
+
+pub(crate) use view::view;
+pub use view::{ConfigView, SettingView};
+
+use protocol::id::ComponentId;
+use std::collections::BTreeMap;
+
+/// The configurations of all components; as many as the inventory has records.
+#[derive(Debug, Default)]
+pub(crate) struct Configs {
+    all: BTreeMap<ComponentId, Configured>,
+    /// What is still to be told or proved.
+    pub(crate) deliveries: Deliveries,
+}
+
+impl Configs {
+    pub(crate) fn get(&self, id: ComponentId) -> Option<&Configured> {
+        self.all.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ComponentId) -> Option<&mut Configured> {
+        self.all.get_mut(&id)
+    }
+
+    pub(crate) fn put(&mut self, id: ComponentId, configured: Configured) {
+        self.all.insert(id, configured);
+    }
+
+    pub(crate) fn remove(&mut self, id: ComponentId) -> bool {
+        self.deliveries.settled(id);
+        self.all.remove(&id).is_some()
+    }
+}
