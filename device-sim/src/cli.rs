@@ -268,6 +268,9 @@ fn report(fleet: &Fleet, count: usize) -> anyhow::Result<()> {
         "active": progress.active.get(),
         "acknowledged": progress.acknowledged.get(),
         "refused": progress.refused.get(),
+        "obeyed": progress.obeyed.get(),
+        "heard": progress.heard.get(),
+        "disbelieved": progress.disbelieved.get(),
         "flaws": progress.flaws.get(),
         "trouble": *progress.trouble.borrow(),
     });

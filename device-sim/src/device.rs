@@ -2,14 +2,16 @@
 //! the same life, in simulation and on the wire.
 
 use crate::{
+    assertion::{Believer, Disbelief},
     flaky::{Flaky, Flaw},
     flash::{Credentials, Flash},
     profile::{Profile, sample},
 };
 use protocol::{
     cbor,
+    definition::Stream,
     id::{BootId, ComponentId, InvalidText, Label, Note},
-    message::{ConfigOutcome, Heartbeat, Interval, TrustNotice, TrustState, V1},
+    message::{Assertion, ConfigOutcome, Heartbeat, Interval, TrustNotice, TrustState, V1},
     topic::{Down, Route, Up},
 };
 use rand_chacha::{
@@ -19,8 +21,10 @@ use rand_chacha::{
 use std::sync::Arc;
 
 mod config;
+mod peers;
 
 pub use config::Temper;
+use peers::Peers;
 
 /// First and longest wait before the next try, in milliseconds.
 const BACKOFF: (u64, u64) = (1_000, 60_000);
@@ -30,8 +34,8 @@ const BACKOFF: (u64, u64) = (1_000, 60_000);
 pub struct Now {
     /// Milliseconds since the device started.
     pub mono: u64,
-    /// Seconds since 1970.
-    pub unix: u64,
+    /// Milliseconds since 1970.
+    pub unix_ms: u64,
 }
 
 /// What happens to a device.
@@ -64,6 +68,8 @@ pub enum Token {
     Announcement(u64),
     /// The report of the configuration with this revision.
     Report(u32),
+    /// The command with this number.
+    Command(u64),
     /// The value with this number, of the stream with this index.
     Stream(usize, u64),
     /// Nothing that matters.
@@ -96,6 +102,12 @@ pub enum Output {
     },
     /// Keep the flash: it changed.
     Save,
+    /// A command was obeyed.
+    Obeyed(Box<Assertion>),
+    /// A value of another was heard.
+    Heard(Box<Assertion>),
+    /// A relayed message was not believed.
+    Disbelieved(Disbelief),
 }
 
 /// How often a device says what.
@@ -137,6 +149,8 @@ pub struct Device {
     next_value: u64,
     trust: Option<TrustNotice>,
     temper: Temper,
+    believer: Believer,
+    peers: Peers,
     /// What it did with the configuration it was last given, and why.
     outcome: (ConfigOutcome, Option<Note>),
 }
@@ -174,6 +188,8 @@ impl Device {
             next_value: 0,
             trust: None,
             temper: Temper::default(),
+            believer: Believer::default(),
+            peers: Peers::default(),
             outcome: (ConfigOutcome::Applied, None),
         })
     }
@@ -241,6 +257,7 @@ impl Device {
                 Vec::new()
             }
             Input::Answered(..) => Vec::new(),
+            Input::Received(Down::Relayed, payload) => self.relayed(&payload, now),
             Input::Received(Down::Config, payload) => self.configure(&payload),
             Input::Received(Down::Trust, payload) => {
                 self.trust = cbor::decode(&payload, payload.len()).ok().or(self.trust.take());
@@ -328,7 +345,7 @@ impl Device {
         self.stage = Stage::Online;
         self.next_heartbeat = now.mono + self.interval();
         self.next_value = now.mono + self.pace.stream;
-        let topics = [Down::Trust, Down::Config];
+        let topics = [Down::Trust, Down::Config, Down::Relayed];
         let subscribe = |id, down| Output::Subscribe(Route::Down(id, down).to_string());
         let subscribed =
             self.id().into_iter().flat_map(|id| topics.map(|down| subscribe(id, down)));
@@ -386,6 +403,7 @@ impl Device {
                     }
                     Some(Flaw::HangsUp | Flaw::Restarts) | None => outputs.extend(value),
                 }
+                outputs.extend(self.give(now));
             }
         }
         outputs
@@ -396,13 +414,21 @@ impl Device {
         self.flash.user_data += 1;
         let streams = self.profile.streams();
         let index = usize::try_from(self.values).unwrap_or(0).checked_rem(streams.len())?;
-        let name = streams[index].name.clone();
-        let payload = sample(&streams[index], &mut self.random, self.values);
+        let Stream { name, rises, traffic, .. } = streams[index].clone();
+        let mut value = sample(&traffic.schema, rises.as_deref(), &mut self.random, self.values);
+        // It is what it was told to be.
+        for (property, value) in value.iter_mut() {
+            if let Some(told) = self.peers.state.get(property).filter(|_| rises.is_none()) {
+                *value = told.clone();
+            }
+        }
+        let payload = cbor::from_json(&value.into());
         self.publish(Token::Stream(index, self.values), Up::Stream(name), payload, 1)
     }
 
     fn renewal(&mut self, now: Now) -> Option<Output> {
-        let due = self.flash.credentials.as_ref().is_some_and(|own| now.unix >= own.renew_at());
+        let due =
+            self.flash.credentials.as_ref().is_some_and(|own| now.unix_ms / 1000 >= own.renew_at());
         (due && !std::mem::replace(&mut self.renewing, true)).then_some(Output::Reenrol)
     }
 

@@ -1,6 +1,7 @@
 //! Many devices in one process, on one thread.
 
 use crate::{
+    assertion::Disbelief,
     device::{Device, Pace, Temper, Token},
     est::Proof,
     flaky::Flaky,
@@ -9,7 +10,7 @@ use crate::{
     profile::{GroundTruth, Kinds},
 };
 use anyhow::Context;
-use protocol::message::TrustState;
+use protocol::message::{Action, Assertion, TrustState};
 use std::{
     cell::{Cell, RefCell},
     fs::File,
@@ -63,6 +64,12 @@ pub struct Progress {
     pub acknowledged: Cell<u64>,
     /// Messages refused.
     pub refused: Cell<u64>,
+    /// Commands obeyed.
+    pub obeyed: Cell<u64>,
+    /// Values of others heard.
+    pub heard: Cell<u64>,
+    /// Relayed messages not believed.
+    pub disbelieved: Cell<u64>,
     /// Troubles of the flaky devices.
     pub flaws: Cell<u64>,
     /// Why enrolments were refused, the newest.
@@ -105,7 +112,7 @@ impl Fleet {
             if is_flaky(index, plan.flaky) {
                 device = device.with_flaws(Flaky::new(seed));
             }
-            let device = device.with_temper(plan.temper);
+            let device = device.with_temper(plan.temper).with_peers(plan.kinds.clone());
             let device = Rc::new(RefCell::new(device));
             let watcher = Watcher {
                 progress: progress.clone(),
@@ -207,6 +214,7 @@ impl Observer for Watcher {
         let what = match token {
             Token::Announcement(seq) => serde_json::json!({ "announcement": seq }),
             Token::Stream(_, number) => serde_json::json!({ "value": number }),
+            Token::Command(number) => serde_json::json!({ "command": number }),
             Token::Report(revision) => serde_json::json!({ "report": revision }),
             Token::Other => serde_json::json!({}),
         };
@@ -216,6 +224,31 @@ impl Observer for Watcher {
         if let Err(error) = self.note(&line) {
             tracing::error!("the log of acknowledgements failed: {error}");
         }
+    }
+
+    fn believed(&self, device: &Device, assertion: &Assertion) {
+        let count = match assertion.action {
+            Action::Command => &self.progress.obeyed,
+            Action::Stream => &self.progress.heard,
+        };
+        count.set(count.get() + 1);
+        let hex: String = assertion.payload.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let line = serde_json::json!({
+            "serial": device.flash().serial,
+            "believed": {
+                "number": assertion.number, "sender": assertion.sender, "action": assertion.action,
+                "name": assertion.name,
+            },
+            "payload": hex,
+        });
+        if let Err(error) = self.note(&line) {
+            tracing::error!("the log of what was believed failed: {error}");
+        }
+    }
+
+    fn disbelieved(&self, device: &Device, why: Disbelief) {
+        self.progress.disbelieved.set(self.progress.disbelieved.get() + 1);
+        tracing::warn!("{} does not believe a relayed message: {why}", device.flash().serial);
     }
 
     fn refused(&self, device: &Device, topic: &str, reason: &str) {

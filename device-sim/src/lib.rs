@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`device`] | one component's decisions, sans-IO: the same code in simulation and on the wire |
+//! | [`assertion`] | what it believes of what others tell it |
 //! | [`flaky`] | what goes wrong with one that means well |
 //! | [`profile`] | the kinds there are, and the ground truth of each device |
 //! | [`flash`] | what survives a power cut |
@@ -12,6 +13,7 @@
 //! | [`hostile`] | what attackers try, and how it ended |
 //! | [`fleet`] | many devices in one process |
 
+pub mod assertion;
 pub mod cli;
 pub mod device;
 pub mod est;

@@ -1,6 +1,7 @@
 //! A device on the wire: rumqttc and the enrolment client carry out what the device wants.
 
 use crate::{
+    assertion::Disbelief,
     device::{Device, Input, Now, Output, Token},
     est::{Answer, Proof, Service},
     identity::{self, KeyRequest},
@@ -8,7 +9,7 @@ use crate::{
 };
 use protocol::{
     cbor,
-    message::{Lost, V1},
+    message::{Assertion, Lost, V1},
     topic::{Route, Up},
 };
 use rumqttc::{
@@ -55,6 +56,10 @@ pub trait Observer {
     fn acknowledged(&self, device: &Device, token: Token, topic: &str, payload: &[u8]);
     /// A message was refused.
     fn refused(&self, device: &Device, topic: &str, reason: &str);
+    /// A relayed message was believed: a command was obeyed, or a value heard.
+    fn believed(&self, device: &Device, assertion: &Assertion);
+    /// A relayed message was not believed.
+    fn disbelieved(&self, device: &Device, why: Disbelief);
     /// The device's state may have changed.
     fn changed(&self, device: &Device);
     /// Enrolment was refused.
@@ -110,8 +115,8 @@ impl<O: Observer> Runner<O> {
 
     fn now(&self) -> Now {
         let mono = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Now { mono, unix }
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { mono, unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX) }
     }
 
     fn tell(&mut self, input: Input) {
@@ -137,6 +142,10 @@ impl<O: Observer> Runner<O> {
                 self.publish(token, topic, payload, qos)
             }
             Output::Save => self.observer.save(&self.device.borrow()),
+            Output::Obeyed(assertion) | Output::Heard(assertion) => {
+                self.observer.believed(&self.device.borrow(), &assertion);
+            }
+            Output::Disbelieved(why) => self.observer.disbelieved(&self.device.borrow(), why),
         }
     }
 

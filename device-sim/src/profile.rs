@@ -3,7 +3,6 @@
 
 use anyhow::Context;
 use protocol::{
-    cbor,
     definition::{Definition, Stream},
     id::{Digest, Label, Slug},
     message::{Announcement, Interval, List, V1},
@@ -253,16 +252,20 @@ fn initials(maker: &str) -> String {
     }
 }
 
-/// A value of a stream that its schema allows, as deterministic CBOR; `count` grows from value to value.
+/// A value that a schema allows; the property that `rises` is `count`, which grows from value to value.
 #[must_use]
-pub fn sample(stream: &Stream, random: &mut ChaCha8Rng, count: u64) -> Vec<u8> {
-    let properties = stream.traffic.schema["properties"].as_object();
+pub fn sample(
+    schema: &Value,
+    rises: Option<&str>,
+    random: &mut ChaCha8Rng,
+    count: u64,
+) -> Map<String, Value> {
     let mut value = Map::new();
-    for (name, schema) in properties.into_iter().flatten() {
-        let rises = stream.rises.as_deref() == Some(name);
+    for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+        let rises = rises == Some(name);
         value.insert(name.clone(), if rises { json!(count) } else { property(schema, random) });
     }
-    cbor::from_json(&Value::Object(value))
+    value
 }
 
 /// A value of one property: of its list, of its type, within its bounds.
@@ -290,7 +293,7 @@ fn property(schema: &Value, random: &mut ChaCha8Rng) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::id::BootId;
+    use protocol::{cbor, id::BootId};
     use rand_chacha::rand_core::SeedableRng;
 
     #[test]
@@ -320,7 +323,9 @@ mod tests {
         for profile in Kinds::built_in().unwrap().all() {
             for stream in profile.streams() {
                 for count in 0..200 {
-                    let bytes = sample(stream, &mut random, count);
+                    let rises = stream.rises.as_deref();
+                    let value = sample(&stream.traffic.schema, rises, &mut random, count);
+                    let bytes = cbor::from_json(&Value::Object(value));
                     assert!(bytes.len() <= stream.traffic.max_bytes);
                     let value = cbor::to_json(&bytes).unwrap();
                     for (name, schema) in stream.traffic.schema["properties"].as_object().unwrap() {

@@ -11,6 +11,7 @@
 //! | [`message`] | the hub's own messages, one type each |
 //! | [`cbor`] | the bounded, deterministic CBOR codec |
 //! | [`definition`] | what a maker says a kind of component is and may do |
+//! | [`signed`] | signed things: COSE_Sign1 with a certificate chain |
 //! | [`refusal`] | why something was refused: codes, words, advice |
 
 pub mod cbor;
@@ -18,6 +19,7 @@ pub mod definition;
 pub mod id;
 pub mod message;
 pub mod refusal;
+pub mod signed;
 pub mod time;
 pub mod topic;
 

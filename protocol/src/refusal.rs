@@ -111,8 +111,10 @@ refusals! {
     38 BadDefinition "bad-definition" "its maker finds mistakes with: hub-agent definition check FILE";
     /// A report of a security version smaller than one it had.
     39 RolledBack "rolled-back" "the owner updates the component, looks at it and approves it";
-    /// A person or service whose role may not do this.
-    40 RoleNotAllowed "role-not-allowed" "someone with a role that the definition names must do it";
+    /// Somebody whose role or kind may not do this.
+    40 NotPermitted "not-permitted" "someone with a role or kind that the definition names must do it";
+    /// The receiver is no active member, or not connected.
+    41 Unreachable "unreachable" "wait until the receiver is there, then send again";
 }
 
 impl Refusal {

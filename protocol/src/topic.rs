@@ -1,16 +1,20 @@
 //! MQTT topics as routes: who speaks on them, how large and how often delivered a message may be.
 //!
 //! Component topics are `p/<id>/<leaf>`, hub-to-cloud topics `h/<id>/<leaf>`, where `<id>` is the
-//! logical id of the component or the hub. Nothing else is a route.
+//! logical id of the component or the hub. A command names its receiver too. Nothing else is a route.
 
 use crate::id::{ComponentId, Slug};
 use std::fmt;
 
-/// Longest topic any route has: `p/` + 36 + `/stream/` + 32.
-pub const MAX_TOPIC: usize = 78;
+/// Longest topic any route has: `p/` + 36 + `/command/` + 36 + `/` + 32.
+pub const MAX_TOPIC: usize = 116;
 
 /// Longest payload that an application makes, in bytes.
 pub const MAX_PAYLOAD: usize = 8192;
+
+/// Longest message that carries one of another component: the payload, what the hub vouches for and its
+/// signature.
+pub const MAX_RELAYED: usize = MAX_PAYLOAD + 1536;
 
 /// A topic that names something the protocol knows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +44,8 @@ pub enum Up {
     Reported,
     /// `stream/<name>`: the newest value of one of its streams, a map with text keys.
     Stream(Slug),
+    /// `command/<receiver>/<name>`: what another component shall do, a map with text keys.
+    Command(ComponentId, Slug),
 }
 
 /// What the hub tells a component.
@@ -49,6 +55,9 @@ pub enum Down {
     Trust,
     /// `config`: what its configuration shall be; [`crate::message::Config`].
     Config,
+    /// `relayed`: what another component says, vouched for by the hub; a signed
+    /// [`crate::message::Assertion`].
+    Relayed,
 }
 
 /// What the hub tells the cloud.
@@ -129,6 +138,8 @@ impl Route {
             Self::Up(_, Up::Bye) => (64, false, (1, 2)),
             Self::Up(_, Up::Lost) | Self::ToCloud(_, ToCloud::Lost) => (64, false, (0, 1)),
             Self::Up(_, Up::Reported) => (MAX_PAYLOAD, false, (1, 2)),
+            Self::Up(_, Up::Command(..)) => (MAX_PAYLOAD, false, (1, 2)),
+            Self::Down(_, Down::Relayed) => (MAX_RELAYED, false, (0, 1)),
             Self::Down(_, Down::Config) => (MAX_PAYLOAD, false, (1, 1)),
             Self::Up(_, Up::Stream(_)) => (MAX_PAYLOAD, false, (0, 2)),
             Self::Down(_, Down::Trust) => (512, true, (1, 1)),
@@ -148,11 +159,19 @@ fn component_route(id: ComponentId, leaf: &str) -> Result<Route, RouteError> {
         "reported" => Route::Up(id, Up::Reported),
         "trust" => Route::Down(id, Down::Trust),
         "config" => Route::Down(id, Down::Config),
-        _ => {
-            let name = leaf.strip_prefix("stream/").ok_or(RouteError::Leaf)?;
-            Route::Up(id, Up::Stream(Slug::new(name).map_err(|_| RouteError::Leaf)?))
-        }
+        "relayed" => Route::Down(id, Down::Relayed),
+        _ => Route::Up(id, named_route(leaf)?),
     })
+}
+
+fn named_route(leaf: &str) -> Result<Up, RouteError> {
+    let slug = |name: &str| Slug::new(name).map_err(|_| RouteError::Leaf);
+    if let Some(name) = leaf.strip_prefix("stream/") {
+        return Ok(Up::Stream(slug(name)?));
+    }
+    let rest = leaf.strip_prefix("command/").ok_or(RouteError::Leaf)?;
+    let (receiver, name) = rest.split_once('/').ok_or(RouteError::Leaf)?;
+    Ok(Up::Command(receiver.parse().map_err(|_| RouteError::Id)?, slug(name)?))
 }
 
 fn cloud_route(id: ComponentId, leaf: &str) -> Result<Route, RouteError> {
@@ -173,6 +192,10 @@ impl fmt::Display for Route {
             Self::Up(id, Up::Lost) => write!(f, "p/{id}/lost"),
             Self::Up(id, Up::Stream(name)) => write!(f, "p/{id}/stream/{name}"),
             Self::Up(id, Up::Reported) => write!(f, "p/{id}/reported"),
+            Self::Up(id, Up::Command(receiver, name)) => {
+                write!(f, "p/{id}/command/{receiver}/{name}")
+            }
+            Self::Down(id, Down::Relayed) => write!(f, "p/{id}/relayed"),
             Self::Down(id, Down::Config) => write!(f, "p/{id}/config"),
             Self::Down(id, Down::Trust) => write!(f, "p/{id}/trust"),
             Self::ToCloud(id, ToCloud::Status) => write!(f, "h/{id}/status"),
@@ -196,7 +219,9 @@ mod tests {
             Route::Up(id, Up::Bye),
             Route::Up(id, Up::Lost),
             Route::Up(id, Up::Reported),
+            Route::Up(id, Up::Command(id, stream.clone())),
             Route::Up(id, Up::Stream(stream)),
+            Route::Down(id, Down::Relayed),
             Route::Down(id, Down::Config),
             Route::Down(id, Down::Trust),
             Route::ToCloud(id, ToCloud::Status),
@@ -232,6 +257,10 @@ mod tests {
             &format!("p/{id}/announce/"),
             &format!("p/{id}/stream/"),
             &format!("p/{id}/stream/a/b"),
+            &format!("p/{id}/command/switch"),
+            &format!("p/{id}/command/{id}"),
+            &format!("p/{id}/command/{id}/"),
+            &format!("p/{id}/command/lamp/switch"),
             &format!("/p/{id}/announce"),
             &format!("h/{id}/announce"),
             &format!("p/{}/announce", id.to_uppercase()),

@@ -22,7 +22,7 @@ fn credentials() -> Credentials {
 }
 
 fn at(mono: u64) -> Now {
-    Now { mono, unix: 1000 + mono / 1000 }
+    Now { mono, unix_ms: 1_000_000 + mono }
 }
 
 fn online(seed: u64) -> Device {
@@ -65,14 +65,14 @@ fn renews_once_at_two_thirds_of_the_life() {
         let deadline = device.deadline().unwrap();
         let outputs = device.handle(Input::Timer, at(deadline));
         if outputs.contains(&Output::Reenrol) {
-            asked.push(at(deadline).unix);
+            asked.push(at(deadline).unix_ms / 1000);
         }
     }
     assert_eq!(asked, Vec::<u64>::new(), "values come each second, so this is early");
-    while at(device.deadline().unwrap()).unix < 3100 {
+    while at(device.deadline().unwrap()).unix_ms / 1000 < 3100 {
         let deadline = device.deadline().unwrap();
         if device.handle(Input::Timer, at(deadline)).contains(&Output::Reenrol) {
-            asked.push(at(deadline).unix);
+            asked.push(at(deadline).unix_ms / 1000);
         }
     }
     assert_eq!(asked.len(), 1);

@@ -83,6 +83,8 @@ kinds! {
     CommandIssued "command.issued" Info,
     /// A command was refused.
     CommandRefused "command.refused" Medium,
+    /// A component, or a person, gave another a command.
+    CommandRelayed "command.relayed" Info,
     /// Another configuration is wanted of a component.
     ConfigChanged "config.changed" Info,
     /// A component is what it shall be.

@@ -258,6 +258,15 @@ pub enum Command {
     Rename(ComponentId, Label),
     /// Change settings of members.
     Configure(Members, BTreeMap<Slug, Wish>),
+    /// Give a component a command.
+    Give {
+        /// Which component.
+        id: ComponentId,
+        /// Which command.
+        name: Slug,
+        /// Its arguments, a map.
+        arguments: serde_json::Value,
+    },
     /// Bring members back to their secure default.
     Restore(Members),
     /// Put a component into a group, or take it out.

@@ -8,12 +8,14 @@
 //! | [`input`], [`effect`] | everything that goes in and comes out, two closed lists |
 //! | [`access`] | the gate, definitions in force, flow, channels, trust states, credentials, pairing codes |
 //! | [`config`] | what components shall be, what they are, and how the one becomes the other |
+//! | [`decision`] | the record of what was relayed |
 //! | [`inventory`] | records with history, presence, clones, exports |
 //! | [`event`] | state events and how floods of them are bounded |
 //! | [`persist`] | what is written under which table and key |
 
 pub mod access;
 pub mod config;
+pub mod decision;
 pub mod effect;
 pub mod event;
 pub mod hub;

@@ -1,7 +1,7 @@
 //! What is written under which table and key. Values are JSON with a version in the key's table, so
 //! that an operator can read a store with the hub's own tools; stream values are raw bytes.
 
-use crate::{config::Configured, effect::Write, inventory::record::Record};
+use crate::{config::Configured, decision::Decision, effect::Write, inventory::record::Record};
 use aws_lc_rs::digest::{SHA256, digest};
 use protocol::{
     definition::Definition,
@@ -25,6 +25,8 @@ pub enum Table {
     Definitions,
     /// What components shall be and what they say they are, by id.
     Configs,
+    /// What was relayed, by number, a ring.
+    Decisions,
 }
 
 impl Table {
@@ -36,6 +38,7 @@ impl Table {
         Self::Events,
         Self::Definitions,
         Self::Configs,
+        Self::Decisions,
     ];
 
     /// The table's name, which never changes.
@@ -48,6 +51,7 @@ impl Table {
             Self::Events => "events",
             Self::Definitions => "definitions",
             Self::Configs => "configs",
+            Self::Decisions => "decisions",
         }
     }
 }
@@ -73,6 +77,9 @@ pub(crate) struct Counters {
     pub(crate) codes_from: Timestamp,
     /// Number of the next status to the cloud.
     pub(crate) status_seq: u64,
+    /// Numbers of assertions below this may have been used.
+    #[serde(default)]
+    pub(crate) relays_reserved: u64,
 }
 
 const COUNTERS: &[u8] = b"counters";
@@ -117,6 +124,13 @@ pub(crate) fn remove_config(id: ComponentId) -> Write {
     Write { table: Table::Configs, key: id.as_bytes().to_vec(), value: None }
 }
 
+/// A decision, in the place of the one `kept` before it.
+pub(crate) fn put_decision(decision: &Decision, kept: u64) -> Write {
+    let value = serde_json::to_vec(decision).expect("decisions have no failing cases");
+    let key = (decision.number % kept).to_be_bytes().to_vec();
+    Write { table: Table::Decisions, key, value: Some(value) }
+}
+
 /// What the tables hold, typed.
 pub(crate) enum Restored {
     Record(Box<Record>),
@@ -124,6 +138,7 @@ pub(crate) enum Restored {
     /// An envelope, and when it came into force.
     Definition(Timestamp, Vec<u8>),
     Config(ComponentId, Box<Configured>),
+    Decision(Decision),
     Nothing,
 }
 
@@ -144,6 +159,9 @@ pub(crate) fn restore(table: Table, key: &[u8], value: &[u8]) -> Result<Restored
             // A damaged one is judged like any other: it does not come into force.
             let (at, envelope) = value.split_first_chunk().unwrap_or((&[0; 8], value));
             Ok(Restored::Definition(Timestamp(u64::from_be_bytes(*at)), envelope.to_vec()))
+        }
+        Table::Decisions => {
+            serde_json::from_slice(value).map(Restored::Decision).map_err(|e| error(e.to_string()))
         }
         Table::Configs => {
             let id = key

@@ -114,6 +114,10 @@ async fn route(
         (&Method::GET, ["v1", "components", text, "config"]) => config::show(cell, text),
         (&Method::GET, ["v1", "config"]) => config::list(cell),
         (&Method::POST, ["v1", "config"]) => config::change(cell, by, body).await,
+        (&Method::POST, ["v1", "components", text, "command"]) => {
+            let command = give(cell, text, &whole(body).await?)?;
+            changed(cell, by, command).await
+        }
         (&Method::POST, ["v1", "components", text, verb]) => {
             let command = command(cell, text, verb, &read(body).await?)?;
             changed(cell, by, command).await
@@ -132,6 +136,7 @@ async fn route(
             "nftables" => Ok(Body::Text(cell.look(|hub| hub.export_nftables(now)))),
             _ => Err(bad("the format is json, cyclonedx or nftables")),
         },
+        (&Method::GET, ["v1", "decisions"]) => decisions(cell, query),
         (&Method::POST, ["v1", "explain"]) => explain(cell, &whole(body).await?),
         (&Method::GET, ["v1", "definitions"]) => {
             json(serde_json::to_value(cell.look(Hub::definitions)))
@@ -251,6 +256,31 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
         return None;
     }
     pairs.map(|pair| Some(digit(&pair[0])? << 4 | digit(&pair[1])?)).collect()
+}
+
+/// What was relayed, newest last.
+fn decisions(cell: &HubCell, query: &str) -> Result<Body, Failure> {
+    let about = parameter(query, "component").map(|text| find(cell, text)).transpose()?;
+    let all = cell.look(|hub| hub.decisions(about).map(serde_json::to_value).collect());
+    let all: Result<Vec<_>, _> = all;
+    all.map(|all| Body::Json(all.into())).map_err(|_| Refusal::Internal.into())
+}
+
+/// A command that somebody wants given.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    name: Slug,
+    /// Its arguments; none when left out.
+    #[serde(default)]
+    arguments: serde_json::Map<String, Value>,
+}
+
+fn give(cell: &HubCell, text: &str, body: &[u8]) -> Result<Command, Failure> {
+    let given: Given = serde_json::from_slice(body)
+        .map_err(|e| bad(format!("the body is not what this path takes: {e}")))?;
+    let Given { name, arguments } = given;
+    Ok(Command::Give { id: find(cell, text)?, name, arguments: arguments.into() })
 }
 
 async fn read(body: Incoming) -> Result<Wanted, Failure> {

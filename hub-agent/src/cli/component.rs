@@ -32,6 +32,16 @@ pub(super) enum Component {
     Revoke(Reasoned),
     /// Let a component leave the product
     Retire(Reasoned),
+    /// Give a component a command that its definition lets the owner give
+    Command {
+        /// Id, its beginning, or name
+        id: String,
+        /// The command
+        name: String,
+        /// Its arguments: JSON such as '{"on": true}'
+        #[arg(default_value = "{}")]
+        arguments: String,
+    },
     /// Give a component a name
     Rename {
         /// Id, its beginning, or name
@@ -71,6 +81,12 @@ pub(super) fn obey(hub: &Hub, output: &Output, command: Component) -> Result<(),
         Component::Retire(r) => reasoned(hub, output, &r, "retire", "retired"),
         Component::Rename { id, name } => {
             say(output, &hub.post(&path(&id, "/rename"), &json!({ "name": name }))?, "renamed")
+        }
+        Component::Command { id, name, arguments } => {
+            let arguments: Value = serde_json::from_str(&arguments)
+                .map_err(|e| Failure::Usage(format!("the arguments are no JSON: {e}")))?;
+            let body = json!({ "name": name, "arguments": arguments });
+            say(output, &hub.post(&path(&id, "/command"), &body)?, "told")
         }
         Component::Label { id } => label(hub, output, &id),
     }

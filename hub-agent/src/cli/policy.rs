@@ -3,6 +3,7 @@
 use super::{
     Failure,
     client::Hub,
+    component::escaped,
     show::{self, Output},
 };
 use clap::Subcommand;
@@ -10,6 +11,11 @@ use serde_json::{Value, json};
 
 #[derive(Subcommand)]
 pub(super) enum Policy {
+    /// What was relayed from one component to another, and which line of which definition allowed it
+    Decisions {
+        /// Only what this component said or was told: id, its beginning, or name
+        component: Option<String>,
+    },
     /// What would happen to a message of a component, and which line decides; nothing is sent
     Explain {
         /// Id, its beginning, or name
@@ -25,7 +31,37 @@ pub(super) enum Policy {
 }
 
 pub(super) fn obey(hub: &Hub, output: &Output, command: Policy) -> Result<(), Failure> {
-    let Policy::Explain { component, topic, payload, qos } = command;
+    match command {
+        Policy::Decisions { component } => decisions(hub, output, component.as_deref()),
+        Policy::Explain { component, topic, payload, qos } => {
+            explain(hub, output, (&component, &topic, payload), qos)
+        }
+    }
+}
+
+fn decisions(hub: &Hub, output: &Output, component: Option<&str>) -> Result<(), Failure> {
+    let query = component.map(|one| format!("?component={}", escaped(one)));
+    let answer = hub.get(&format!("/v1/decisions{}", query.unwrap_or_default()))?;
+    output.answer(&answer, |answer| {
+        let row = |one: &Value| {
+            let short = |key: &str| show::text(&one[key]).chars().take(8).collect::<String>();
+            let rest = ["action", "name", "allowed_by", "by"].map(|key| show::text(&one[key]));
+            let ids = [show::text(&one["number"]), short("sender"), short("receiver")];
+            ids.into_iter().chain(rest).collect()
+        };
+        let rows: Vec<Vec<_>> = answer.as_array().into_iter().flatten().map(row).collect();
+        let head = ["number", "from", "to", "action", "name", "allowed by", "wanted by"];
+        output.table(&head, &rows);
+    });
+    Ok(())
+}
+
+fn explain(
+    hub: &Hub,
+    output: &Output,
+    (component, topic, payload): (&str, &str, Option<String>),
+    qos: u8,
+) -> Result<(), Failure> {
     let mut message = json!({ "component": component, "topic": topic, "qos": qos });
     if let Some(payload) = payload {
         match payload.strip_prefix("hex:") {

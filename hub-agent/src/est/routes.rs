@@ -182,8 +182,9 @@ pub(crate) fn status(why: Refusal) -> StatusCode {
         | Refusal::NoCertificate
         | Refusal::UnknownKind
         | Refusal::NotDeclared
+        | Refusal::Unreachable
         | Refusal::RolledBack
-        | Refusal::RoleNotAllowed
+        | Refusal::NotPermitted
         | Refusal::WrongContent
         | Refusal::OutOfOrder
         | Refusal::BadDefinition => StatusCode::FORBIDDEN,

@@ -77,8 +77,9 @@ fn refused(why: Refusal) -> Refused {
         | R::NoCertificate
         | R::UnknownKind
         | R::NotDeclared
+        | R::Unreachable
         | R::RolledBack
-        | R::RoleNotAllowed => ReasonCode::NotAuthorized,
+        | R::NotPermitted => ReasonCode::NotAuthorized,
     };
     Refused { reason, word: why.slug() }
 }

@@ -5,6 +5,7 @@ use super::{
     certificate::{Facts, facts, sha256},
     files,
     request::SigningRequest,
+    signer::Signer,
 };
 use hub_core::access::credential::RevokedCertificate;
 use protocol::{
@@ -26,6 +27,12 @@ const CA_LIFE: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 
 /// Life of the hub's server certificate; it is made anew at each start.
 const SERVER_LIFE: Duration = Duration::from_secs(825 * 24 * 3600);
+
+/// Life of the certificate that vouches for what is relayed.
+const SIGNER_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// id-kp-documentSigning (RFC 9336), as `protocol::message::assertion::KEY_USAGE` has it encoded.
+const DOCUMENT_SIGNING: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 3, 36];
 
 /// Clocks of components may be this much behind.
 const BACKDATED: Duration = Duration::from_secs(3600);
@@ -129,6 +136,21 @@ impl HubCa {
         let key = KeyPair::generate().map_err(signing)?;
         let signed = params.signed_by(&key, &self.issuer).map_err(signing)?;
         Ok(identity(&signed, &key, &self.certificate))
+    }
+
+    /// Makes a key and certificate to vouch for what is relayed.
+    ///
+    /// # Errors
+    /// When the signing fails.
+    pub fn signer(&self, now: Timestamp) -> Result<Signer, PkiError> {
+        let mut params = leaf_params("hub-agent relay", now, SIGNER_LIFE)?;
+        let uri = format!("urn:uuid:{}", self.hub_id()).try_into().map_err(signing)?;
+        params.subject_alt_names = vec![SanType::URI(uri)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::Other(DOCUMENT_SIGNING.into())];
+        let key = KeyPair::generate().map_err(signing)?;
+        let signed = params.signed_by(&key, &self.issuer).map_err(signing)?;
+        let renew_at = now.plus(SIGNER_LIFE * 2 / 3);
+        Signer::new(&Zeroizing::new(key.serialize_der()), signed.der().to_vec(), renew_at)
     }
 
     /// The revocation list, DER. Its number is the time, so it only grows.

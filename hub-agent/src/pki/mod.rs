@@ -33,6 +33,7 @@ pub mod certificate;
 pub mod files;
 pub mod maker;
 pub mod request;
+pub mod signer;
 pub mod verify;
 
 /// What can go wrong with keys and certificates, and what to do about it.

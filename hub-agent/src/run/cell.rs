@@ -7,7 +7,7 @@ use super::{
     shutdown,
 };
 use crate::{
-    pki::{ca::HubCa, maker::Maker, verify::Revoked},
+    pki::{PkiError, ca::HubCa, maker::Maker, signer::Signer, verify::Revoked},
     settings::Settings,
     store::{Committer, Completion},
     telemetry,
@@ -15,7 +15,11 @@ use crate::{
 use bytes::Bytes;
 use hub_core::{Answer, Cut, Effects, Hub, Input, Now, Outbound, Permitted, StoreState};
 use mqtt_endpoint::{CommitId, Handle, Qos, ReasonCode, Refused};
-use protocol::refusal::Refusal;
+use protocol::{
+    message::{Action, Assertion},
+    refusal::Refusal,
+    topic::{Down, Route},
+};
 use std::{
     cell::{Cell, RefCell},
     net::{Ipv4Addr, SocketAddr},
@@ -35,6 +39,8 @@ pub struct Parts {
     pub events: EventRing,
     /// The CA.
     pub ca: HubCa,
+    /// The key that vouches for what is relayed.
+    pub signer: Signer,
     /// Trusted makers.
     pub makers: Vec<Maker>,
     /// The store's thread.
@@ -51,6 +57,7 @@ pub struct Parts {
 pub struct HubCell {
     hub: RefCell<Hub>,
     ca: HubCa,
+    signer: RefCell<Signer>,
     makers: Vec<Maker>,
     committer: RefCell<Committer>,
     handle: Handle,
@@ -73,11 +80,12 @@ impl HubCell {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Rc<Self> {
-        let Parts { hub, events, ca, makers, committer, handle, clock, settings } = parts;
+        let Parts { hub, events, ca, signer, makers, committer, handle, clock, settings } = parts;
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let cell = Rc::new(Self {
             hub: RefCell::new(hub),
             ca,
+            signer: RefCell::new(signer),
             makers,
             committer: RefCell::new(committer),
             handle,
@@ -227,14 +235,35 @@ impl HubCell {
     }
 
     fn send(&self, send: &Permitted<Outbound>) {
-        let Outbound { route, payload } = send.message();
-        let retain = route.limits().retain;
-        self.handle.publish(
-            &route.to_string(),
-            Bytes::copy_from_slice(payload),
-            Qos::AtLeastOnce,
-            retain,
-        );
+        let id = send.principal();
+        match send.message() {
+            Outbound::Message { down, payload } => {
+                let route = Route::Down(id, *down);
+                let payload = Bytes::copy_from_slice(payload);
+                let retain = route.limits().retain;
+                self.handle.publish(&route.to_string(), payload, Qos::AtLeastOnce, retain);
+            }
+            Outbound::Relayed(assertion) => match self.vouch(assertion) {
+                // A value that comes too late for a slow reader may be dropped, a command may not.
+                Ok(signed) => {
+                    let qos = match assertion.action {
+                        Action::Stream => Qos::AtMostOnce,
+                        Action::Command => Qos::AtLeastOnce,
+                    };
+                    let topic = Route::Down(id, Down::Relayed).to_string();
+                    self.handle.send(&id.to_string(), &topic, signed.into(), qos);
+                }
+                Err(error) => tracing::error!("nothing can be relayed: {error}"),
+            },
+        }
+    }
+
+    fn vouch(&self, assertion: &Assertion) -> Result<Vec<u8>, PkiError> {
+        let now = self.now().wall;
+        if self.signer.borrow().is_old(now) {
+            self.signer.replace(self.ca.signer(now)?);
+        }
+        self.signer.borrow().sign(assertion)
     }
 
     fn cut(&self, Cut { who, why }: Cut) {

@@ -59,8 +59,10 @@ pub async fn daemon(mut settings: Settings, durability: Durability) -> anyhow::R
     let hub = restore(&settings, &ca, stored, &clock)?;
     let (committer, completions) = Committer::start(disk)?;
     let handle = Handle::new(settings.mqtt.clone());
+    let signer = ca.signer(clock.now().wall)?;
+    let handed = handle.clone();
     let parts =
-        Parts { hub, events, ca, makers, committer, handle: handle.clone(), clock, settings };
+        Parts { hub, events, ca, signer, makers, committer, handle: handed, clock, settings };
     let cell = HubCell::new(parts);
     let settings = cell.settings().clone();
     if let Some(folder) = &settings.definitions {

@@ -221,3 +221,13 @@ closed_numbers! {
         1 Refused "refused",
     }
 }
+
+closed_numbers! {
+    /// What is relayed.
+    Action {
+        /// A value of a stream that the receiver may hear.
+        0 Stream "stream",
+        /// A command that the receiver shall obey.
+        1 Command "command",
+    }
+}

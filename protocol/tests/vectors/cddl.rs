@@ -4,7 +4,7 @@
 use crate::{json, kinds, list, read, text, unhex};
 use cddl::{validate_cbor_from_slice, validate_json_from_str};
 use protocol::{
-    message::{ByeReason, ConfigOutcome, ConfigPurpose, TrustState},
+    message::{Action, ByeReason, ConfigOutcome, ConfigPurpose, TrustState},
     refusal::Refusal,
 };
 
@@ -125,7 +125,9 @@ fn every_word_with_a_number_stands_in_the_cddl_with_their_numbers() {
     let reasons = ByeReason::ALL.iter().map(|reason| (reason.word(), reason.number()));
     let purposes = ConfigPurpose::ALL.iter().map(|one| (one.word(), one.number()));
     let outcomes = ConfigOutcome::ALL.iter().map(|one| (one.word(), one.number()));
-    for (word, number) in states.chain(reasons).chain(purposes).chain(outcomes) {
+    let actions = Action::ALL.iter().map(|one| (one.word(), one.number()));
+    let all = states.chain(reasons).chain(purposes).chain(outcomes).chain(actions);
+    for (word, number) in all {
         assert!(grammar.contains(&format!("\n  {word}: {number}, ")), "{word}: {number}");
     }
 }

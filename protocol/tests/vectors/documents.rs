@@ -19,7 +19,9 @@ fn every_route() -> Vec<Route> {
         Route::Up(id, Up::Bye),
         Route::Up(id, Up::Lost),
         Route::Up(id, Up::Reported),
+        Route::Up(id, Up::Command(id, name.clone())),
         Route::Up(id, Up::Stream(name)),
+        Route::Down(id, Down::Relayed),
         Route::Down(id, Down::Config),
         Route::Down(id, Down::Trust),
         Route::ToCloud(id, ToCloud::Status),
@@ -30,9 +32,15 @@ fn every_route() -> Vec<Route> {
         match route {
             Route::Up(
                 _,
-                Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost | Up::Reported | Up::Stream(_),
+                Up::Announce
+                | Up::Heartbeat
+                | Up::Bye
+                | Up::Lost
+                | Up::Reported
+                | Up::Command(..)
+                | Up::Stream(_),
             )
-            | Route::Down(_, Down::Trust | Down::Config)
+            | Route::Down(_, Down::Trust | Down::Config | Down::Relayed)
             | Route::ToCloud(_, ToCloud::Status | ToCloud::Lost)
             | Route::FromCloud(_, FromCloud::Hello) => {}
         }
@@ -42,6 +50,7 @@ fn every_route() -> Vec<Route> {
 
 fn topic(route: &Route) -> String {
     let topic = route.to_string().replace(&example_id().to_string(), "<id>");
+    let topic = topic.replace("command/<id>/name", "command/<receiver>/<name>");
     topic.replace("stream/name", "stream/<name>")
 }
 

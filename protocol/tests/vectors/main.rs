@@ -15,7 +15,8 @@ use protocol::{
     cbor::{self, DecodeError},
     id::{ComponentId, Slug},
     message::{
-        Announcement, Bye, CloudHello, Config, Heartbeat, HubStatus, Lost, Reported, TrustNotice,
+        Announcement, Assertion, Bye, CloudHello, Config, Heartbeat, HubStatus, Lost, Reported,
+        TrustNotice,
     },
     refusal::Refusal,
     topic::{Down, FromCloud, Route, ToCloud, Up},
@@ -55,6 +56,7 @@ fn kinds() -> Vec<Kind> {
         kind("lost", Route::Up(id, Up::Lost), message::<Lost>),
         kind("reported", Route::Up(id, Up::Reported), message::<Reported>),
         kind("config", Route::Down(id, Down::Config), message::<Config>),
+        kind("assertion", Route::Down(id, Down::Relayed), message::<Assertion>),
         kind("trust-notice", Route::Down(id, Down::Trust), message::<TrustNotice>),
         kind("hub-status", Route::ToCloud(id, ToCloud::Status), message::<HubStatus>),
         kind("cloud-hello", Route::FromCloud(id, FromCloud::Hello), message::<CloudHello>),

@@ -13,5 +13,6 @@ mod definitions;
 mod enrolment;
 mod power;
 mod product;
+mod relay;
 mod revocation;
 mod scene;

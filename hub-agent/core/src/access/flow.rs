@@ -20,6 +20,8 @@ pub const SUSPECT_AT: u32 = 20;
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     lanes: BTreeMap<Slug, Lane>,
+    /// Commands it gives, by name.
+    commands: BTreeMap<Slug, Lane>,
     refused: (Duration, u32),
     report: Lane,
 }
@@ -69,6 +71,16 @@ impl Flow {
         }
         lane.risen = rises.or(lane.risen);
         Ok(())
+    }
+
+    /// Takes a command to another component into account.
+    pub(crate) fn admit_command(
+        &mut self,
+        name: &Slug,
+        per_minute: u32,
+        mono: Duration,
+    ) -> Result<(), Held> {
+        self.commands.entry(name.clone()).or_default().admit(per_minute, mono)
     }
 
     /// Takes a report of its configuration into account.

@@ -86,7 +86,7 @@ pub(crate) fn may_say(state: TrustState, hold: Option<Hold>, up: &Up) -> bool {
         (Active | Stale, _) => true,
         (Quarantined, Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost) => true,
         (Quarantined, Up::Reported) => hold != Some(Hold::Cloned),
-        (Quarantined, Up::Stream(_)) => false,
+        (Quarantined, Up::Stream(_) | Up::Command(..)) => false,
         (Seen | Pending | Revoked | Retired, _) => false,
     }
 }

@@ -28,6 +28,7 @@ impl Hub {
             | Command::Rename(id, _)
             | Command::Configure(Members::One(id), _)
             | Command::Restore(Members::One(id))
+            | Command::Give { id, .. }
             | Command::Regroup { id, .. } => Some(*id),
             Command::Approve(Selector::AllPending)
             | Command::OpenPairing { .. }
@@ -58,6 +59,9 @@ impl Hub {
     fn obey(&mut self, by: &Actor, command: Command) -> Result<Answer, Denied> {
         let done = match command {
             Command::Configure(members, wishes) => return self.configure(by, &members, &wishes),
+            Command::Give { id, name, arguments } => {
+                return self.give(by, id, &name, &arguments);
+            }
             Command::Restore(members) => return self.restore_default(by, &members),
             Command::Regroup { id, group, joins } => self.regroup(by, id, &group, joins),
             Command::Approve(Selector::One(id)) => {
@@ -201,6 +205,7 @@ fn describe(command: &Command) -> String {
                 }
             }
         }
+        Command::Give { name, .. } => format!("give the command {name}"),
         Command::Restore(Members::One(_)) => "restore the secure default".into(),
         Command::Restore(members) => format!("restore the secure default of those {members}"),
         Command::Regroup { group, joins: true, .. } => format!("put into group {group}"),

@@ -72,6 +72,16 @@ impl Hub {
         if let Some(record) = record.filter(|_| by_state) {
             return format!("trust state {}: {}", record.trust.state, record.trust.reason);
         }
+        if let Ok(Route::Up(owner, Up::Command(to, name))) = Route::parse(topic)
+            && owner == who
+            && let Some(kind) = self.inventory.get(to).and_then(|record| self.kind_of(record))
+        {
+            let maker = &kind.definition().maker;
+            return match kind.command(&name) {
+                Some((command, _)) => format!("{kind} of {maker}, line {}", command.line),
+                None => format!("{kind} of {maker}, which declares no command {name}"),
+            };
+        }
         let own = Route::parse(topic).ok().filter(|route| route.owner() == who);
         if let (Some(Route::Up(_, Up::Stream(name))), Some(kind)) =
             (own, record.and_then(|record| self.kind_of(record)))

@@ -32,14 +32,20 @@ impl Hub {
                     Err(held) => self.held(id, "reported", held),
                 }
             }
-            Inbound::Stream { name, value, per_minute, rises } => {
+            Inbound::Command(command) => self.relay_command(id, command),
+            Inbound::Stream { name, value, per_minute, heard, rises } => {
                 match self.flows.entry(id).or_default().admit(
                     &name,
                     per_minute,
                     rises,
                     self.now.mono,
                 ) {
-                    Ok(()) => self.write(persist::put_stream(id, &name, self.now.wall, &value)),
+                    Ok(()) => {
+                        self.write(persist::put_stream(id, &name, self.now.wall, &value));
+                        if heard {
+                            self.relay_value(id, &name, &value);
+                        }
+                    }
                     Err(held) => self.held(id, name.as_str(), held),
                 }
             }
@@ -177,7 +183,7 @@ impl Hub {
         self.cut(id, Refusal::Cloned);
     }
 
-    fn held(&mut self, id: ComponentId, stream: &str, held: Held) {
+    pub(super) fn held(&mut self, id: ComponentId, stream: &str, held: Held) {
         match held {
             Held::TooMany => {
                 let text = format!("{stream}: more than its definition declares per minute");
@@ -262,6 +268,7 @@ impl Hub {
         took_over: Option<SocketAddr>,
     ) {
         self.links.insert(id, Link { number, from, announced: false });
+        self.seat(id);
         self.event(EventKind::ConnUp, Some(id), None, format!("from {from}"));
         if let Some(former) = took_over {
             let text = format!("a connection from {from} replaced a live one from {former}");
@@ -280,6 +287,7 @@ impl Hub {
     pub(super) fn disconnected(&mut self, id: ComponentId, number: u64, why: &str) {
         if self.links.get(&id).is_some_and(|link| link.number == number) {
             self.links.remove(&id);
+            self.seat(id);
             self.configs.deliveries.settled(id);
         }
         self.event(EventKind::ConnDown, Some(id), None, why);
@@ -300,7 +308,9 @@ impl Hub {
         };
         let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
         self.event(kind, who, Some(refusal), format!("{}{from}", shortened(about)));
-        if let Some(id) = who {
+        // That another is away, or the disk full, is not the sender's doing.
+        let own_doing = !matches!(refusal, Refusal::Unreachable | Refusal::StoreUnavailable);
+        if let Some(id) = who.filter(|_| own_doing) {
             self.suspect(id);
         }
     }

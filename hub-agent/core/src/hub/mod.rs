@@ -10,10 +10,12 @@ mod definitions;
 mod enrolment;
 mod explain;
 mod messages;
+mod relay;
 mod views;
 
 use crate::{
     access::{
+        audience::Audience,
         credential,
         flow::Flow,
         gate::{self, Carriage, Denied, Inbound, Permitted, Standing},
@@ -22,6 +24,7 @@ use crate::{
         trust::{Hold, Trust, may_connect, may_go},
     },
     config::Configs,
+    decision::Decision,
     effect::{Answer, Cut, Effects, Write},
     event::{Coalescer, EventKind, StateEvent},
     input::{ComponentCertificate, Input, Now, StoreState, Uplink},
@@ -37,7 +40,7 @@ use protocol::{
     time::Timestamp,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     sync::Arc,
     time::Duration,
@@ -67,6 +70,11 @@ pub struct Hub {
     policy: Policy,
     empty_policy_told: bool,
     configs: Configs,
+    audience: Audience,
+    /// Number of the next assertion.
+    next_relay: u64,
+    /// What was relayed, newest last.
+    decisions: VecDeque<Decision>,
     /// What each component did lately.
     flows: BTreeMap<ComponentId, Flow>,
     counters: Counters,
@@ -122,6 +130,9 @@ impl Hub {
             policy: Policy::default(),
             empty_policy_told: false,
             configs: Configs::default(),
+            audience: Audience::default(),
+            next_relay: 1,
+            decisions: VecDeque::new(),
             flows: BTreeMap::new(),
             counters: Counters::default(),
             links: BTreeMap::new(),
@@ -139,12 +150,17 @@ impl Hub {
         for (table, key, value) in stored {
             match persist::restore(table, &key, &value)? {
                 Restored::Record(record) => hub.adopt(*record),
-                Restored::Counters(counters) => hub.counters = counters,
+                Restored::Counters(counters) => {
+                    hub.next_relay = counters.relays_reserved.max(1);
+                    hub.counters = counters;
+                }
                 Restored::Definition(at, envelope) => hub.restore_definition(&envelope, at),
+                Restored::Decision(decision) => hub.decisions.push_back(decision),
                 Restored::Config(id, configured) => hub.configs.put(id, *configured),
                 Restored::Nothing => {}
             }
         }
+        hub.decisions.make_contiguous().sort_by_key(|decision| decision.number);
         hub.judge_kinds();
         Ok(hub)
     }
@@ -200,7 +216,7 @@ impl Hub {
         if self.store == StoreState::Unavailable && carriage.qos > 0 {
             return Err(Refusal::StoreUnavailable.into());
         }
-        gate::authorize(&standing, topic, payload, carriage)
+        gate::authorize(&standing, topic, payload, carriage, |id| self.receiver(id))
     }
 
     /// Asks the gate about a last will.
@@ -319,6 +335,7 @@ impl Hub {
         record.trust = Trust { state, hold, since: now, reason: reason.to_owned() };
         record.note(now, "trust", former, format_args!("{state}: {reason}"));
         self.inventory.index(id);
+        self.seat(id);
         if state == TrustState::Active {
             self.watch(id);
         } else {

@@ -15,5 +15,6 @@ mod inventory;
 mod maker;
 mod mutants;
 mod policy;
+mod relay;
 mod replay;
 mod world;

@@ -3,8 +3,8 @@
 use crate::maker::{Maker, Signer};
 use hub_core::{
     Actor, Answer, Command, ComponentCertificate, Effects, EnrolRequest, EventKind, Hub,
-    HubSettings, Inbound, Input, Now, OwnIdentity, Permitted, Proof, ReenrolRequest, Selector,
-    Table,
+    HubSettings, Inbound, Input, Now, Outbound, OwnIdentity, Permitted, Proof, ReenrolRequest,
+    Selector, Table,
     access::{gate::Carriage, trust::Hold},
 };
 use protocol::{
@@ -13,6 +13,7 @@ use protocol::{
     message::{Announcement, Config, ConfigOutcome, Interval, List, Reported, TrustState, V1},
     refusal::Refusal,
     time::{Date, Timestamp},
+    topic::Route,
 };
 use std::{
     collections::BTreeMap,
@@ -142,8 +143,12 @@ impl World {
                 None => drop(self.store.remove(&key)),
             }
         }
-        let sent = effects.sends.iter().map(|send| send.message());
-        self.sent.extend(sent.map(|send| (send.route.to_string(), send.payload.clone())));
+        self.sent.extend(effects.sends.iter().filter_map(|send| match send.message() {
+            Outbound::Message { down, payload } => {
+                Some((Route::Down(send.principal(), *down).to_string(), payload.clone()))
+            }
+            Outbound::Relayed(_) => None,
+        }));
         self.events.extend(effects.events.iter().cloned());
         effects
     }

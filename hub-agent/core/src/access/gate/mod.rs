@@ -3,21 +3,29 @@
 //! `Permitted` has no public constructor, so nothing reaches the hub or leaves it around the gate.
 
 mod person;
+mod relay;
 
 pub use person::Change;
 pub(crate) use person::{authorize_change, authorize_restore};
+pub use relay::Command;
+pub(crate) use relay::{Receiver, Relay, permit_command, relay_command, relay_value};
 
 use super::{
     policy::Kind,
     trust::{Hold, may_say},
 };
+use jsonschema::Validator;
 use protocol::{
     cbor::{self, DecodeError},
+    definition::Traffic,
     id::{ComponentId, Slug},
-    message::{Announcement, Bye, Config, Heartbeat, Lost, Reported, TrustNotice, TrustState},
+    message::{
+        Announcement, Assertion, Bye, Config, Heartbeat, Lost, Reported, TrustNotice, TrustState,
+    },
     refusal::Refusal,
     topic::{Down, Route, Up},
 };
+use serde_json::Value;
 
 /// A message the gate let through.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,18 +88,27 @@ pub enum Inbound {
         value: Vec<u8>,
         /// How many may come per minute.
         per_minute: u32,
+        /// Whether other components may hear it.
+        heard: bool,
         /// The number in it that must not fall within one life, if there is one.
         rises: Option<i128>,
     },
+    /// What another component shall do.
+    Command(Command),
 }
 
 /// What the hub says to a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outbound {
-    /// The topic.
-    pub route: Route,
-    /// The message.
-    pub payload: Vec<u8>,
+pub enum Outbound {
+    /// A message of the hub's own.
+    Message {
+        /// What it is.
+        down: Down,
+        /// The message.
+        payload: Vec<u8>,
+    },
+    /// Something of another component's, for the shell to sign.
+    Relayed(Box<Assertion>),
 }
 
 /// What the gate needs to know of a component.
@@ -120,18 +137,24 @@ pub struct Carriage {
 
 /// Decides about a component's message: own topic, right direction, limits of the route, rights of
 /// its trust state, shape of the payload.
-pub(crate) fn authorize(
+pub(crate) fn authorize<'a>(
     who: &Standing<'_>,
     topic: &str,
     payload: &[u8],
     carriage: Carriage,
+    receiver: impl FnOnce(ComponentId) -> Option<Receiver<'a>>,
 ) -> Result<Permitted<Inbound>, Denied> {
     let up = own_up_route(who.id, topic)?;
     check_carriage(who.id, &up, payload, carriage)?;
     if !may_say(who.state, who.hold, &up) {
         return Err(state_refusal(who.state).into());
     }
-    let message = read(&up, payload, who)?;
+    let message = match &up {
+        Up::Command(to, name) => relay::read_command(receiver(*to).as_ref(), name, payload, who)?,
+        Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost | Up::Reported | Up::Stream(_) => {
+            read(&up, payload, who)?
+        }
+    };
     Ok(Permitted { principal: who.id, message })
 }
 
@@ -173,14 +196,14 @@ pub(crate) fn authorize_subscription(
 
 /// Lets the hub tell a component how it regards it; only those that may connect are told.
 pub(crate) fn permit_notice(id: ComponentId, notice: &TrustNotice) -> Permitted<Outbound> {
-    let route = Route::Down(id, Down::Trust);
-    Permitted { principal: id, message: Outbound { route, payload: cbor::encode(notice) } }
+    let payload = cbor::encode(notice);
+    Permitted { principal: id, message: Outbound::Message { down: Down::Trust, payload } }
 }
 
 /// Lets the hub tell a component what it shall be.
 pub(crate) fn permit_config(id: ComponentId, config: &Config) -> Permitted<Outbound> {
-    let route = Route::Down(id, Down::Config);
-    Permitted { principal: id, message: Outbound { route, payload: cbor::encode(config) } }
+    let payload = cbor::encode(config);
+    Permitted { principal: id, message: Outbound::Message { down: Down::Config, payload } }
 }
 
 fn own_up_route(id: ComponentId, topic: &str) -> Result<Up, Denied> {
@@ -244,6 +267,8 @@ fn read(up: &Up, payload: &[u8], who: &Standing<'_>) -> Result<Inbound, Denied> 
         Up::Lost => cbor::decode::<Lost>(payload, limit).map(|_| Inbound::Lost).map_err(malformed),
         Up::Reported => read_reported(payload, who),
         Up::Stream(name) => read_stream(name, payload, who),
+        // Between components, where the gate asks about the receiver too.
+        Up::Command(..) => Err(Refusal::Internal.into()),
     }
 }
 
@@ -278,17 +303,7 @@ fn read_stream(name: &Slug, payload: &[u8], who: &Standing<'_>) -> Result<Inboun
     let (stream, schema) = kind
         .stream(name)
         .ok_or_else(|| denied(Refusal::NotDeclared, format!("{kind} declares no stream {name}")))?;
-    let (size, most) = (payload.len(), stream.traffic.max_bytes);
-    if size > most {
-        let detail = format!("{size} bytes, {kind} allows {most} on line {}", stream.line);
-        return Err(denied(Refusal::TooLarge, detail));
-    }
-    let value = cbor::to_json(payload).map_err(malformed)?;
-    if let Err(error) = schema.validate(&value) {
-        let place = error.instance_path().to_string();
-        let detail = format!("{name}{place}: not what {kind} declares on line {}", stream.line);
-        return Err(denied(Refusal::WrongContent, detail));
-    }
+    let value = judged(name, kind, (stream.line, &stream.traffic), schema, payload)?;
     let rises = match &stream.rises {
         None => None,
         Some(property) => {
@@ -299,8 +314,32 @@ fn read_stream(name: &Slug, payload: &[u8], who: &Standing<'_>) -> Result<Inboun
             Some(whole.ok_or_else(|| denied(Refusal::WrongContent, detail()))?)
         }
     };
-    let per_minute = stream.traffic.per_minute;
-    Ok(Inbound::Stream { name: name.clone(), value: payload.to_vec(), per_minute, rises })
+    let (per_minute, heard) = (stream.traffic.per_minute, !stream.readers.is_empty());
+    Ok(Inbound::Stream { name: name.clone(), value: payload.to_vec(), per_minute, heard, rises })
+}
+
+/// The payload as JSON, if size and content are what the definition declares on this line.
+fn judged(
+    name: &Slug,
+    kind: &Kind,
+    (line, traffic): (usize, &Traffic),
+    schema: &Validator,
+    payload: &[u8],
+) -> Result<Value, Denied> {
+    let (size, most) = (payload.len(), traffic.max_bytes);
+    if size > most {
+        let detail = format!("{size} bytes, {kind} allows {most} on line {line}");
+        return Err(Denied { refusal: Refusal::TooLarge, detail });
+    }
+    let value = cbor::to_json(payload).map_err(malformed)?;
+    match schema.validate(&value) {
+        Ok(()) => Ok(value),
+        Err(error) => {
+            let place = error.instance_path().to_string();
+            let detail = format!("{name}{place}: not what {kind} declares on line {line}");
+            Err(Denied { refusal: Refusal::WrongContent, detail })
+        }
+    }
 }
 
 fn malformed(error: DecodeError) -> Denied {

@@ -45,7 +45,7 @@ pub(crate) fn authorize_change(
         };
         if !setting.roles.contains(&role) {
             let detail = format!("{name} of {kind}, line {}: not for the {role}", setting.line);
-            return Err(denied(Refusal::RoleNotAllowed, detail));
+            return Err(denied(Refusal::NotPermitted, detail));
         }
         let wish = match wish {
             Wish::Default => Wish::Default,
@@ -71,7 +71,7 @@ pub(crate) fn authorize_restore(
 ) -> Result<Permitted<Change>, Denied> {
     if !RESTORERS.contains(&role) {
         let detail = format!("restoring {members}: not for the {role}");
-        return Err(Denied { refusal: Refusal::RoleNotAllowed, detail });
+        return Err(Denied { refusal: Refusal::NotPermitted, detail });
     }
     Ok(Permitted { principal: id, message: Change::Restore })
 }

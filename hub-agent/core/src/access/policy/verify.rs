@@ -2,11 +2,9 @@
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use protocol::{
-    definition::{
-        Definition, Mistakes,
-        envelope::{Envelope, EnvelopeError},
-    },
+    definition::{Definition, Mistakes, envelope::Envelope},
     id::Label,
+    signed::SignedError,
     time::Timestamp,
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -56,7 +54,7 @@ impl<T> Verified<T> {
 pub enum DefinitionError {
     /// The bytes are no envelope.
     #[error(transparent)]
-    Envelope(#[from] EnvelopeError),
+    Envelope(#[from] SignedError),
     /// The signer's certificate is unreadable.
     #[error("the signer's certificate is unreadable; sign with an X.509 certificate")]
     Certificate,

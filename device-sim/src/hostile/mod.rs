@@ -1,6 +1,8 @@
 //! What attackers try against a hub, and how each try ended. Every attack uses the real protocol
 //! over real sockets; an attempt counts as refused only when the refusal was seen.
 
+mod raw;
+
 use crate::{
     device::{Device, Input, Now, Output, Pace},
     est::{Answer, Proof, Service},
@@ -15,21 +17,20 @@ use protocol::{
     id::ComponentId,
     message::{Interval, Lost, V1},
 };
+use raw::Raw;
 use rumqttc::v5::mqttbytes::{
-    QoS, qos,
-    v5::{Connect, Filter, LastWill, Login, Packet, Publish, Subscribe},
+    QoS,
+    v5::{Filter, LastWill, Packet, Publish, Subscribe},
 };
 use rustls::{ClientConfig, pki_types::CertificateDer};
 use serde::Serialize;
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
-use tokio_rustls::client::TlsStream;
 
 /// Longest wait for a refusal.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Tries of one attempt that something else interrupted.
+const TRIES: usize = 5;
 
 /// One try.
 #[derive(Clone, Debug, Serialize)]
@@ -128,6 +129,27 @@ impl Target {
             "PUBACK not-authorized",
             self.down_publish().await,
         );
+        note(
+            "configure another component",
+            "PUBACK not-authorized",
+            self.publish_to_victim("config").await,
+        );
+        note(
+            "report for another component",
+            "PUBACK not-authorized",
+            self.publish_to_victim("reported").await,
+        );
+        note(
+            "vouch for itself to another",
+            "PUBACK not-authorized",
+            self.publish_to_victim("relayed").await,
+        );
+        note(
+            "command that it may not give",
+            "PUBACK not-authorized",
+            self.command("unlock", &[0xa1, 0x66, b'r', b'e', b'a', b's', b'o', b'n', 0x61, b'x'])
+                .await,
+        );
         note("subscribe to everything", "SUBACK failure for each", self.wildcards().await);
         note(
             "subscribe to another's topic",
@@ -222,6 +244,17 @@ impl Target {
         self.refused_publish(&format!("p/{own}/trust"), &[0xa1, 1, 1], false).await
     }
 
+    async fn publish_to_victim(&self, leaf: &str) -> Outcome {
+        self.refused_publish(&format!("p/{}/{leaf}", self.victim), &[0xa1, 1, 1], false).await
+    }
+
+    /// A command to the victim, in its own name.
+    async fn command(&self, name: &str, arguments: &[u8]) -> Outcome {
+        let own = self.credentials()?.id;
+        let topic = format!("p/{own}/command/{}/{name}", self.victim);
+        self.refused_publish(&topic, arguments, false).await
+    }
+
     async fn retained(&self) -> Outcome {
         let own = self.credentials()?.id;
         self.refused_publish(&format!("p/{own}/announce"), &self.announcement(1_000_000)?, true)
@@ -260,12 +293,24 @@ impl Target {
         )))
     }
 
+    /// What the hub answers to a packet. The taken-over component itself may come back in between and
+    /// end the attacker's session; then it is tried again.
+    async fn answer(&self, packet: &Packet) -> anyhow::Result<Option<Packet>> {
+        for _ in 0..TRIES {
+            let mut raw = self.session().await?;
+            raw.send(packet.clone()).await?;
+            match raw.packet().await {
+                None | Some(Packet::Disconnect(_)) => {}
+                answer => return Ok(answer),
+            }
+        }
+        Ok(None)
+    }
+
     async fn refused_publish(&self, topic: &str, payload: &[u8], retain: bool) -> Outcome {
-        let mut raw = self.session().await?;
         let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload.to_vec(), None);
         (publish.pkid, publish.retain) = (7, retain);
-        raw.send(Packet::Publish(publish)).await?;
-        Ok(match raw.packet().await {
+        Ok(match self.answer(&Packet::Publish(publish)).await? {
             Some(Packet::PubAck(ack)) => {
                 let word = ack.properties.and_then(|p| p.reason_string).unwrap_or_default();
                 let refused =
@@ -285,12 +330,10 @@ impl Target {
     }
 
     async fn refused_subscribe(&self, filters: &[&str]) -> Outcome {
-        let mut raw = self.session().await?;
         let filters = filters.iter().map(|filter| Filter::new(*filter, QoS::AtMostOnce));
         let mut subscribe = Subscribe::new_many(filters, None);
         subscribe.pkid = 7;
-        raw.send(Packet::Subscribe(subscribe)).await?;
-        Ok(match raw.packet().await {
+        Ok(match self.answer(&Packet::Subscribe(subscribe)).await? {
             Some(Packet::SubAck(ack)) => {
                 use rumqttc::v5::mqttbytes::v5::SubscribeReasonCode::Success;
                 let refused = ack.return_codes.iter().all(|code| !matches!(code, Success(_)));
@@ -371,7 +414,7 @@ impl Target {
         let pace = Pace { interval, stream: 0 };
         let mut flash = self.own.clone();
         flash.seq += 10;
-        let now = Now { mono: 0, unix: 0 };
+        let now = Now { mono: 0, unix_ms: 0 };
         let device = |seed| Device::new(profile.clone(), flash.clone(), pace, seed);
         let mut lives = Vec::new();
         for mut device in [device(0xa11ce)?, device(0xb0b)?] {
@@ -384,6 +427,9 @@ impl Target {
                 | Output::Connect
                 | Output::HangUp
                 | Output::Subscribe(_)
+                | Output::Obeyed(_)
+                | Output::Heard(_)
+                | Output::Disbelieved(_)
                 | Output::Save => None,
             });
             lives.push(announcement.ok_or_else(|| anyhow::anyhow!("it announces nothing"))?);
@@ -425,80 +471,4 @@ fn disconnected(packet: Option<Packet>) -> (bool, String) {
         None => (true, "closed".into()),
         Some(other) => (false, format!("{other:?}")),
     }
-}
-
-/// A connection that speaks packets one by one.
-struct Raw {
-    stream: TlsStream<TcpStream>,
-    received: BytesMut,
-}
-
-impl Raw {
-    async fn connect(&mut self, client_id: &str, will: Option<LastWill>) -> anyhow::Result<()> {
-        let connect = Connect {
-            keep_alive: 60,
-            client_id: client_id.into(),
-            clean_start: true,
-            properties: None,
-        };
-        let login: Option<Login> = None;
-        self.send(Packet::Connect(connect, will, login)).await
-    }
-
-    async fn send(&mut self, packet: Packet) -> anyhow::Result<()> {
-        let mut bytes = BytesMut::new();
-        packet.write(&mut bytes, None).map_err(|e| anyhow::anyhow!("{e:?}"))?;
-        self.write(&bytes).await
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        self.stream.write_all(bytes).await?;
-        Ok(self.stream.flush().await?)
-    }
-
-    /// The next packet; nothing at the end of the stream.
-    async fn read(&mut self) -> std::io::Result<Option<Packet>> {
-        let read = async {
-            loop {
-                if let Ok(packet) = Packet::read(&mut self.received, None) {
-                    return Ok(Some(packet));
-                }
-                if self.stream.read_buf(&mut self.received).await? == 0 {
-                    return Ok(None);
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, read)
-            .await
-            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
-    }
-
-    async fn packet(&mut self) -> Option<Packet> {
-        self.read().await.ok().flatten()
-    }
-
-    /// Acknowledgements and notices pass by; what counts is whether the hub ends the session. An
-    /// accepted announcement is followed by nothing more, so an acknowledgement ends the wait.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "another library's list, which may grow")]
-    async fn until_disconnect_or_ack(&mut self) -> Option<Packet> {
-        let mut acknowledged = None;
-        while let Some(packet) = self.packet().await {
-            match packet {
-                Packet::Disconnect(_) => return Some(packet),
-                Packet::PubAck(_) if acknowledged.is_none() => {
-                    acknowledged = Some(packet);
-                    self.send(Packet::PingReq(rumqttc::v5::mqttbytes::v5::PingReq)).await.ok()?;
-                }
-                Packet::PingResp(_) => return acknowledged,
-                _ => {}
-            }
-        }
-        None
-    }
-}
-
-/// Quality of service from a number, for callers without rumqttc.
-#[must_use]
-pub fn quality(number: u8) -> Option<QoS> {
-    qos(number)
 }
