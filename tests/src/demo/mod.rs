@@ -1,6 +1,7 @@
 //! The demo: brings a product up, lets attackers try, and prints only claims it has checked.
 
 mod claims;
+mod living;
 mod show;
 mod story;
 

@@ -1,6 +1,6 @@
 //! The story: start, enrol, look, attack, revoke, end.
 
-use super::{Options, claims::Claims, show};
+use super::{Options, claims::Claims, living, show};
 use crate::harness::{
     Cloud, Executable, Fleet, FleetPlan, Hub, HubPlan, PATIENCE, maker, wait_until,
 };
@@ -72,6 +72,21 @@ pub(super) fn tell(options: &Options, executable: &Executable) -> anyhow::Result
     show_inventory(&inventory);
     check_inventory(&mut claims, &inventory, &truth, &cloud);
     check_acknowledged(&mut claims, &fleet, &hub)?;
+
+    show::title("The product lives");
+    let drifting = FleetPlan {
+        count: 1,
+        seed: options.seed + 0xd1,
+        folder: folder.path().join("drifting"),
+        maker: folder.path().join("maker"),
+        codes: Vec::new(),
+        interval: 1,
+        stream: 1000,
+        flaky: 0,
+        temper: "drifts",
+        definitions: living::thermostat(folder.path())?,
+    };
+    living::show_life(&mut claims, &hub, &fleet, drifting, executable)?;
 
     show::title("A component was taken over: what it tries");
     let (attempts, hostile) = attack(executable, &hub, folder.path(), options.seed, &truth)?;

@@ -135,9 +135,22 @@ impl Fleet {
     /// # Errors
     /// When the log cannot be read.
     pub fn acknowledged(&self) -> anyhow::Result<Vec<Value>> {
+        self.log("what")
+    }
+
+    /// Every message of others that its components believed so far, as JSON lines.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn believed(&self) -> anyhow::Result<Vec<Value>> {
+        self.log("believed")
+    }
+
+    fn log(&self, about: &str) -> anyhow::Result<Vec<Value>> {
         let text = fs::read_to_string(self.plan.folder.join("acks.jsonl"))?;
         // The newest line may be half written.
-        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+        let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        Ok(lines.filter(|line: &Value| line[about].is_object()).collect())
     }
 
     /// Number of each component's newest acknowledged announcement, by logical id.
