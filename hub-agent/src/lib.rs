@@ -16,6 +16,7 @@ pub mod admin;
 pub mod cli;
 pub mod est;
 pub mod links;
+pub mod people;
 pub mod pki;
 pub mod run;
 pub mod settings;

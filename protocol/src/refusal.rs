@@ -115,6 +115,8 @@ refusals! {
     40 NotPermitted "not-permitted" "someone with a role or kind that the definition names must do it";
     /// The receiver is no active member, or not connected.
     41 Unreachable "unreachable" "wait until the receiver is there, then send again";
+    /// Something of a high risk, by somebody whose login is too old for it.
+    42 LoginTooOld "login-too-old" "log in again, then do it within five minutes: hub-agent login NAME";
 }
 
 impl Refusal {

@@ -82,6 +82,8 @@ pub enum Answer {
     },
     /// So many components were changed by the command.
     Changed(usize),
+    /// The token is good until then, if it is used.
+    LoggedIn(Timestamp),
     /// The pairing window is open until then.
     PairingOpen(Timestamp),
 }

@@ -85,6 +85,10 @@ kinds! {
     CommandRefused "command.refused" Medium,
     /// A component, or a person, gave another a command.
     CommandRelayed "command.relayed" Info,
+    /// Somebody logged in.
+    AuthLogin "auth.login" Info,
+    /// Passwords are being guessed.
+    AuthGuessing "auth.guessing" High,
     /// Another configuration is wanted of a component.
     ConfigChanged "config.changed" Info,
     /// A component is what it shall be.

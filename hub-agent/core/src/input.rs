@@ -86,6 +86,17 @@ pub enum Input {
         /// Whether it replaces an expired one.
         recovered: bool,
     },
+    /// Somebody tried a password, which the shell compared.
+    Login {
+        /// For which account.
+        name: Slug,
+        /// Whether it was the right one.
+        right: bool,
+        /// Digest of the token that stands for the login, if it was.
+        token: Digest,
+        /// From where, in words.
+        from: String,
+    },
     /// A person or program on the admin socket wants something.
     Command {
         /// Who.
@@ -180,14 +191,32 @@ pub enum Actor {
     LocalUser(u32),
     /// The settings, read at the start.
     Settings,
+    /// Somebody who logged in.
+    Person {
+        /// The account.
+        name: Slug,
+        /// Its role.
+        role: Role,
+        /// Whether the login is a few minutes old at most.
+        fresh: bool,
+    },
+    /// Somebody with the set-up code that the hub printed.
+    Setup,
 }
 
 impl Actor {
+    /// Whether it is the person with this account.
+    #[must_use]
+    pub fn is(&self, account: &Slug) -> bool {
+        matches!(self, Self::Person { name, .. } if name == account)
+    }
+
     /// The role it acts in.
     #[must_use]
     pub fn role(&self) -> Role {
         match self {
-            Self::LocalUser(_) | Self::Settings => Role::Owner,
+            Self::LocalUser(_) | Self::Settings | Self::Setup => Role::Owner,
+            Self::Person { role, .. } => *role,
         }
     }
 }
@@ -197,6 +226,8 @@ impl std::fmt::Display for Actor {
         match self {
             Self::LocalUser(uid) => write!(f, "local user {uid}"),
             Self::Settings => f.write_str("the settings"),
+            Self::Person { name, role, .. } => write!(f, "{name} ({role})"),
+            Self::Setup => f.write_str("whoever has the set-up code"),
         }
     }
 }
@@ -234,6 +265,22 @@ impl std::fmt::Display for Members {
     }
 }
 
+/// What shall become of an account.
+#[derive(Clone, Debug)]
+pub enum AccountChange {
+    /// It is made.
+    Add {
+        /// Its role.
+        role: Role,
+        /// Its password's hash.
+        hash: String,
+    },
+    /// It gets another password with this hash.
+    Password(String),
+    /// It is removed.
+    Remove,
+}
+
 /// What a setting shall be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wish {
@@ -267,6 +314,10 @@ pub enum Command {
         /// Its arguments, a map.
         arguments: serde_json::Value,
     },
+    /// Make, change or remove an account.
+    Account(Slug, AccountChange),
+    /// End a login.
+    Logout(Digest),
     /// Bring members back to their secure default.
     Restore(Members),
     /// Put a component into a group, or take it out.

@@ -29,8 +29,8 @@ pub use effect::{Answer, Cut, Effects, IssueOrder, Write};
 pub use event::{EventKind, Severity, StateEvent};
 pub use hub::{DefinitionView, Explanation, Hub, OwnIdentity};
 pub use input::{
-    Actor, Command, ComponentCertificate, EnrolRequest, Input, Members, Now, Proof, ReenrolRequest,
-    Selector, StoreState, Uplink, Wish,
+    AccountChange, Actor, Command, ComponentCertificate, EnrolRequest, Input, Members, Now, Proof,
+    ReenrolRequest, Selector, StoreState, Uplink, Wish,
 };
 pub use persist::{RestoreError, Table};
 pub use settings::HubSettings;

@@ -1,7 +1,10 @@
 //! What is written under which table and key. Values are JSON with a version in the key's table, so
 //! that an operator can read a store with the hub's own tools; stream values are raw bytes.
 
-use crate::{config::Configured, decision::Decision, effect::Write, inventory::record::Record};
+use crate::{
+    access::people::Account, config::Configured, decision::Decision, effect::Write,
+    inventory::record::Record,
+};
 use aws_lc_rs::digest::{SHA256, digest};
 use protocol::{
     definition::Definition,
@@ -27,6 +30,8 @@ pub enum Table {
     Configs,
     /// What was relayed, by number, a ring.
     Decisions,
+    /// People's accounts, by a digest of their names.
+    Accounts,
 }
 
 impl Table {
@@ -39,6 +44,7 @@ impl Table {
         Self::Definitions,
         Self::Configs,
         Self::Decisions,
+        Self::Accounts,
     ];
 
     /// The table's name, which never changes.
@@ -52,6 +58,7 @@ impl Table {
             Self::Definitions => "definitions",
             Self::Configs => "configs",
             Self::Decisions => "decisions",
+            Self::Accounts => "accounts",
         }
     }
 }
@@ -124,6 +131,20 @@ pub(crate) fn remove_config(id: ComponentId) -> Write {
     Write { table: Table::Configs, key: id.as_bytes().to_vec(), value: None }
 }
 
+pub(crate) fn put_account(account: &Account) -> Write {
+    let value = serde_json::to_vec(account).expect("accounts have no failing cases");
+    Write { table: Table::Accounts, key: account_key(&account.name), value: Some(value) }
+}
+
+pub(crate) fn remove_account(name: &Slug) -> Write {
+    Write { table: Table::Accounts, key: account_key(name), value: None }
+}
+
+/// Keys are not sealed in the store.
+fn account_key(name: &Slug) -> Vec<u8> {
+    digest(&SHA256, name.as_str().as_bytes()).as_ref().to_vec()
+}
+
 /// A decision, in the place of the one `kept` before it.
 pub(crate) fn put_decision(decision: &Decision, kept: u64) -> Write {
     let value = serde_json::to_vec(decision).expect("decisions have no failing cases");
@@ -139,6 +160,7 @@ pub(crate) enum Restored {
     Definition(Timestamp, Vec<u8>),
     Config(ComponentId, Box<Configured>),
     Decision(Decision),
+    Account(Account),
     Nothing,
 }
 
@@ -159,6 +181,9 @@ pub(crate) fn restore(table: Table, key: &[u8], value: &[u8]) -> Result<Restored
             // A damaged one is judged like any other: it does not come into force.
             let (at, envelope) = value.split_first_chunk().unwrap_or((&[0; 8], value));
             Ok(Restored::Definition(Timestamp(u64::from_be_bytes(*at)), envelope.to_vec()))
+        }
+        Table::Accounts => {
+            serde_json::from_slice(value).map(Restored::Account).map_err(|e| error(e.to_string()))
         }
         Table::Decisions => {
             serde_json::from_slice(value).map(Restored::Decision).map_err(|e| error(e.to_string()))

@@ -31,7 +31,8 @@ pub(super) async fn add(cell: &Rc<HubCell>, by: &Actor, body: Incoming) -> Resul
         | Answer::Issue(_)
         | Answer::Wait(_)
         | Answer::Changed(_)
-        | Answer::PairingOpen(_) => Err(Refusal::Internal.into()),
+        | Answer::PairingOpen(_)
+        | Answer::LoggedIn(_) => Err(Refusal::Internal.into()),
     }
 }
 

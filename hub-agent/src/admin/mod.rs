@@ -1,11 +1,12 @@
-//! The local API: HTTP and JSON over a Unix socket, for the daemon's own user only.
+//! The local API: HTTP and JSON over a Unix socket, for the daemon's own user, and for those who log in.
 
 mod config;
 mod definitions;
 mod metrics;
+mod people;
 mod routes;
 
-use crate::run::HubCell;
+use crate::{run::HubCell, settings::SocketAccess};
 use anyhow::Context;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -32,11 +33,11 @@ const HEADER: Duration = Duration::from_secs(5);
 /// Longest life of a connection, so that a client that waits for events cannot keep its place.
 const CONNECTION: Duration = Duration::from_secs(60);
 
-/// Makes the socket, readable and writable by its owner only.
+/// Makes the socket, for its owner only or for all local users, who must log in then.
 ///
 /// # Errors
 /// When another daemon serves it, or the system refuses.
-pub fn bind(path: &Path) -> anyhow::Result<UnixListener> {
+pub fn bind(path: &Path, access: SocketAccess) -> anyhow::Result<UnixListener> {
     let shown = path.display();
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -47,7 +48,11 @@ pub fn bind(path: &Path) -> anyhow::Result<UnixListener> {
     // What a daemon left that was killed; nobody serves it.
     let _ = fs::remove_file(path);
     let listener = UnixListener::bind(path).with_context(|| format!("the socket {shown}"))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    let mode = match access {
+        SocketAccess::Owner => 0o600,
+        SocketAccess::Everyone => 0o666,
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
 

@@ -1,11 +1,17 @@
 //! One request of the local API.
 
-use super::{config, definitions, metrics};
+use super::{
+    config, definitions, metrics,
+    people::{self, Caller},
+};
 use crate::run::HubCell;
 use http_body_util::{BodyExt, Full, Limited};
 use hub_core::{
-    Actor, Answer, Command, Hub, Input, Selector,
-    access::pairing::{MAX_CODES, code_text},
+    Actor, Answer, Command, Denied, Hub, Input, Selector,
+    access::{
+        gate::{Operation, authorize_operation},
+        pairing::{MAX_CODES, code_text},
+    },
 };
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -69,19 +75,53 @@ pub(super) async fn answer(
     uid: Option<u32>,
     request: Request<Incoming>,
 ) -> Reply {
-    let own = rustix::process::getuid().as_raw();
-    let Some(uid) = uid.filter(|uid| *uid == own || *uid == 0) else {
-        let advice = "only the daemon's own user and root may use this socket".to_owned();
-        return failure(Failure {
-            status: StatusCode::FORBIDDEN,
-            refusal: Refusal::BadCredentials,
-            advice,
-        });
+    let answered = match people::caller(cell, uid, request.headers()) {
+        Caller::Known(actor) => route(cell, &actor, uid, request).await,
+        Caller::Stranger(uid) => stranger(cell, uid, request).await,
+        Caller::BadToken => Err(not_known(cell, "a token that is not good", uid)),
     };
-    match route(cell, &Actor::LocalUser(uid), request).await {
+    match answered {
         Ok(Body::Json(value)) => reply(StatusCode::OK, "application/json", value.to_string()),
         Ok(Body::Text(text)) => reply(StatusCode::OK, "text/plain; version=0.0.4", text),
         Err(why) => failure(why),
+    }
+}
+
+/// Somebody who has not logged in may do nothing but that.
+async fn stranger(
+    cell: &Rc<HubCell>,
+    uid: Option<u32>,
+    request: Request<Incoming>,
+) -> Result<Body, Failure> {
+    let (parts, body) = request.into_parts();
+    match (&parts.method, parts.uri.path()) {
+        (&Method::POST, "/v1/login") => people::login(cell, local(uid), body).await,
+        (&Method::POST, "/v1/setup") => people::setup(cell, local(uid), body).await,
+        _ => Err(not_known(cell, "no login", uid)),
+    }
+}
+
+fn local(uid: Option<u32>) -> String {
+    uid.map_or("an unknown local user".to_owned(), |uid| format!("local user {uid}"))
+}
+
+fn not_known(cell: &HubCell, why: &str, uid: Option<u32>) -> Failure {
+    let about = format!("the local API: {why}, {}", local(uid));
+    let refusal = Refusal::BadCredentials;
+    cell.apply(Input::Denied { who: None, from: None, refusal, about });
+    let advice = "log in first: hub-agent login NAME; or ask as the daemon's own user".to_owned();
+    Failure { status: StatusCode::UNAUTHORIZED, refusal, advice }
+}
+
+/// What looking at a path is to the gate.
+fn looking(path: &[&str]) -> Operation {
+    match path {
+        ["v1", "events" | "inventory" | "decisions" | "metrics" | "explain", ..] => {
+            Operation::Audit
+        }
+        ["v1", "accounts", ..] => Operation::Accounts,
+        ["v1", "pairing"] => Operation::Install,
+        _ => Operation::Look,
     }
 }
 
@@ -93,6 +133,7 @@ pub(super) enum Body {
 async fn route(
     cell: &Rc<HubCell>,
     by: &Actor,
+    uid: Option<u32>,
     request: Request<Incoming>,
 ) -> Result<Body, Failure> {
     let (parts, body) = request.into_parts();
@@ -102,7 +143,23 @@ async fn route(
     let json = |value: Result<Value, serde_json::Error>| {
         value.map(Body::Json).map_err(|_| Failure::from(Refusal::Internal))
     };
+    let looks = parts.method == Method::GET || path == ["v1", "explain"];
+    if looks && let Err(denied) = authorize_operation(by.role(), looking(&path)) {
+        let about = format!("{by}: {}", parts.uri.path());
+        let Denied { refusal, detail } = denied;
+        cell.apply(Input::Denied { who: None, from: None, refusal, about });
+        return Err(detailed(refusal, &detail));
+    }
     match (&parts.method, path.as_slice()) {
+        (&Method::POST, ["v1", "login"]) => people::login(cell, local(uid), body).await,
+        (&Method::DELETE, ["v1", "login"]) => people::logout(cell, by, &parts.headers).await,
+        (&Method::POST, ["v1", "setup"]) => people::setup(cell, local(uid), body).await,
+        (&Method::GET, ["v1", "accounts"]) => Ok(people::list(cell)),
+        (&Method::POST, ["v1", "accounts"]) => people::add(cell, by, body).await,
+        (&Method::POST, ["v1", "accounts", name, "password"]) => {
+            people::password(cell, by, name, body).await
+        }
+        (&Method::DELETE, ["v1", "accounts", name]) => people::remove(cell, by, name).await,
         (&Method::GET, ["v1", "status"]) => Ok(Body::Json(status(cell))),
         (&Method::GET, ["v1", "components"]) => {
             json(serde_json::to_value(cell.look(|hub| hub.components())))
@@ -323,6 +380,7 @@ pub(super) async fn changed(cell: &HubCell, by: &Actor, command: Command) -> Res
         | Answer::Issue(_)
         | Answer::Wait(_)
         | Answer::PairingOpen(_)
+        | Answer::LoggedIn(_)
         | Answer::Defined { .. }
         | Answer::NotDefined(_) => Err(Refusal::Internal.into()),
     }
@@ -362,11 +420,12 @@ async fn open_pairing(cell: &HubCell, by: &Actor, wanted: &Wanted) -> Result<Bod
             "est": cell.est_address(),
             "mqtt": cell.mqtt_address(),
         }))),
-        Answer::Refused { why, .. } => Err(why.into()),
+        Answer::Refused { why, detail, .. } => Err(detailed(why, &detail)),
         Answer::Done
         | Answer::Issue(_)
         | Answer::Wait(_)
         | Answer::Changed(_)
+        | Answer::LoggedIn(_)
         | Answer::Defined { .. }
         | Answer::NotDefined(_) => Err(Refusal::Internal.into()),
     }

@@ -23,11 +23,14 @@ pub(super) enum ClientError {
 /// The daemon behind a socket.
 pub(super) struct Hub {
     socket: PathBuf,
+    /// Stands for a login.
+    token: Option<String>,
 }
 
 impl Hub {
     pub(super) fn new(socket: &Path) -> Self {
-        Self { socket: socket.to_owned() }
+        let token = std::env::var("HUB_TOKEN").ok().filter(|token| !token.is_empty());
+        Self { socket: socket.to_owned(), token }
     }
 
     pub(super) fn get(&self, path: &str) -> Result<Value, ClientError> {
@@ -57,6 +60,7 @@ impl Hub {
     }
 
     fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<String, ClientError> {
+        let starts_a_login = method == Method::POST && path == "/v1/login";
         let broken = |e: &dyn std::fmt::Display| ClientError::Broken(e.to_string());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -69,7 +73,11 @@ impl Hub {
             let (mut sender, connection) = handshake.map_err(|e| broken(&e))?;
             // Its end shows in the request.
             let driver = tokio::spawn(connection);
-            let request = Request::builder().method(method).uri(path).header("host", "hub");
+            let mut request = Request::builder().method(method).uri(path).header("host", "hub");
+            // Who logs in shows a password instead.
+            if let Some(token) = self.token.as_ref().filter(|_| !starts_a_login) {
+                request = request.header("authorization", format!("Bearer {token}"));
+            }
             let request = request.body(Full::new(body)).map_err(|e| broken(&e))?;
             let reply = sender.send_request(request).await.map_err(|e| broken(&e))?;
             let status = reply.status();

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and how answers look. Everything but `run`, `settings`,
 //! `doctor` and `completions` is asked of the running daemon over its local socket.
 
+mod account;
 mod client;
 mod component;
 mod config;
@@ -108,6 +109,16 @@ enum What {
     /// Groups of components, for settings that several shall have
     #[command(subcommand)]
     Group(config::Group),
+    /// People's accounts
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Log in: the password is the first line of standard input; prints HUB_TOKEN for other commands
+    Login {
+        /// The account
+        name: String,
+    },
+    /// End the login of HUB_TOKEN
+    Logout,
     /// Let new components in with one-time codes
     #[command(subcommand)]
     Pair(pairing::Pair),
@@ -218,6 +229,9 @@ fn obey(cli: Cli, output: &Output) -> Result<(), Failure> {
         What::Policy(command) => policy::obey(&hub, output, command),
         What::Config(command) => config::obey(&hub, output, command),
         What::Group(command) => config::regroup(&hub, output, &command),
+        What::Account(command) => account::obey(&hub, output, command),
+        What::Login { name } => account::login(&hub, output, &name),
+        What::Logout => account::logout(&hub, output),
         What::Pair(command) => pairing::obey(&hub, output, &settings, command),
         What::Inventory(Inventory::Export { format, output: file }) => {
             export(&hub, output, format, file)

@@ -49,6 +49,12 @@ impl Output {
     }
 }
 
+/// A question on a terminal, on standard error.
+pub(super) fn ask(question: &str) {
+    let mut out = std::io::stderr().lock();
+    let _ = out.write_all(question.as_bytes()).and_then(|()| out.flush());
+}
+
 /// What went wrong, on standard error.
 pub(super) fn complain(why: &str) {
     let _ = writeln!(std::io::stderr(), "hub-agent: {why}");

@@ -183,6 +183,7 @@ pub(crate) fn status(why: Refusal) -> StatusCode {
         | Refusal::UnknownKind
         | Refusal::NotDeclared
         | Refusal::Unreachable
+        | Refusal::LoginTooOld
         | Refusal::RolledBack
         | Refusal::NotPermitted
         | Refusal::WrongContent

@@ -78,6 +78,7 @@ fn refused(why: Refusal) -> Refused {
         | R::UnknownKind
         | R::NotDeclared
         | R::Unreachable
+        | R::LoginTooOld
         | R::RolledBack
         | R::NotPermitted => ReasonCode::NotAuthorized,
     };

@@ -44,6 +44,7 @@ impl Desk {
                 Answer::Done
                 | Answer::Changed(_)
                 | Answer::PairingOpen(_)
+                | Answer::LoggedIn(_)
                 | Answer::Defined { .. }
                 | Answer::NotDefined(_),
             ) => refused(Refusal::Internal),

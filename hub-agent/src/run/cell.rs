@@ -13,9 +13,10 @@ use crate::{
     telemetry,
 };
 use bytes::Bytes;
-use hub_core::{Answer, Cut, Effects, Hub, Input, Now, Outbound, Permitted, StoreState};
+use hub_core::{Actor, Answer, Cut, Effects, Hub, Input, Now, Outbound, Permitted, StoreState};
 use mqtt_endpoint::{CommitId, Handle, Qos, ReasonCode, Refused};
 use protocol::{
+    id::Digest,
     message::{Action, Assertion},
     refusal::Refusal,
     topic::{Down, Route},
@@ -26,7 +27,7 @@ use std::{
     rc::Rc,
     time::Duration,
 };
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 /// How MQTT 5 is told that the owner or a rule ended a connection.
 pub const CUT_OFF: ReasonCode = ReasonCode::AdministrativeAction;
@@ -66,6 +67,10 @@ pub struct HubCell {
     batches: RefCell<Batches>,
     events: RefCell<EventRing>,
     revoked: Revoked,
+    /// The code that makes the first owner's account, until it did.
+    setup_code: Cell<Option<[u8; 10]>>,
+    /// Passwords are compared one at a time.
+    passwords: Semaphore,
     /// There may be something to commit.
     dirty: Notify,
     /// An event was added.
@@ -94,6 +99,8 @@ impl HubCell {
             batches: RefCell::new(Batches::new()),
             events: RefCell::new(events),
             revoked: Revoked::default(),
+            setup_code: Cell::new(None),
+            passwords: Semaphore::new(1),
             dirty: Notify::new(),
             happened: Notify::new(),
             addresses: Cell::new((nowhere, nowhere)),
@@ -141,6 +148,43 @@ impl HubCell {
     /// Looks at the hub.
     pub fn look<T>(&self, look: impl FnOnce(&Hub) -> T) -> T {
         look(&self.hub.borrow())
+    }
+
+    /// Whose token it is.
+    #[must_use]
+    pub fn holder(&self, token: &Digest) -> Option<Actor> {
+        let mono = self.now().mono;
+        self.hub.borrow_mut().holder(token, mono)
+    }
+
+    /// The place of the one who compares or hashes a password.
+    #[must_use]
+    pub fn passwords(&self) -> &Semaphore {
+        &self.passwords
+    }
+
+    /// The code that makes the first owner's account.
+    #[must_use]
+    pub fn setup_code(&self) -> Option<[u8; 10]> {
+        self.setup_code.get()
+    }
+
+    /// A new code to make the first owner's account with, if there is none yet.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn new_setup_code(&self) -> Result<Option<[u8; 10]>, PkiError> {
+        if self.look(Hub::needs_setup) {
+            let mut code = [0; 10];
+            aws_lc_rs::rand::fill(&mut code).map_err(|_| PkiError::Randomness)?;
+            self.setup_code.set(Some(code));
+        }
+        Ok(self.setup_code.get())
+    }
+
+    /// The code was used.
+    pub fn forget_setup_code(&self) {
+        self.setup_code.set(None);
     }
 
     /// Remembers where the daemon listens.

@@ -18,7 +18,7 @@ use crate::{
     store::{Committer, Disk, DiskSettings, Durability, Seal, Stored},
 };
 use anyhow::Context;
-use hub_core::{Hub, OwnIdentity, Table, Uplink};
+use hub_core::{Hub, OwnIdentity, Table, Uplink, access::pairing::code_text};
 use mqtt_endpoint::{Endpoint, Handle, tls};
 use protocol::id::Label;
 use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
@@ -71,7 +71,13 @@ pub async fn daemon(mut settings: Settings, durability: Durability) -> anyhow::R
     let mqtt = TcpListener::bind(settings.mqtt_listen).await.context(settings.mqtt_listen)?;
     let est = TcpListener::bind(settings.est_listen).await.context(settings.est_listen)?;
     cell.listens(mqtt.local_addr()?, est.local_addr()?);
-    let socket = admin::bind(&settings.socket)?;
+    let socket = admin::bind(&settings.socket, settings.socket_access)?;
+    if let Some(code) = cell.new_setup_code()? {
+        let code = code_text(&code);
+        tracing::warn!(
+            "nobody can log in yet; whoever has this code makes the first owner's account: hub-agent account setup NAME --code {code}"
+        );
+    }
     serve(&cell, handle, mqtt, est)?;
     let api = admin::serve(socket, cell.clone());
     tokio::task::spawn_local(api);

@@ -39,6 +39,11 @@ pub const KEYS: &[Key] = &[
     key("est.connections", "256", "connections in total"),
     key("est.per_address", "16", "connections from one address"),
     key("admin.socket", "", "path of the local socket; empty: admin.sock in the data folder"),
+    key(
+        "admin.access",
+        "owner",
+        "who may connect to the local socket: owner, or everyone, who must log in then",
+    ),
     key("enrolment.certificate_life", "30d", "life of a component's certificate"),
     key(
         "enrolment.grace",

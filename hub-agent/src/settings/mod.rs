@@ -8,7 +8,7 @@ mod raw;
 mod typed;
 
 pub use raw::{Raw, Source};
-pub use typed::{CloudSettings, LogFormat, MakerSettings, Settings};
+pub use typed::{CloudSettings, LogFormat, MakerSettings, Settings, SocketAccess};
 
 use std::path::{Path, PathBuf};
 

@@ -95,6 +95,10 @@ impl Raw {
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<(), SettingsError> {
         for (name, value) in variables {
+            // A login's token is no setting: the command line sends it to the daemon.
+            if name == "HUB_TOKEN" {
+                continue;
+            }
             if let Some(key) = name.strip_prefix("HUB_") {
                 let key = key.to_lowercase().replace("__", ".");
                 self.set(&key, &value, Source::Environment(name))?;

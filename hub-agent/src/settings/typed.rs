@@ -25,6 +25,8 @@ pub struct Settings {
     pub est: EstLimits,
     /// The local socket.
     pub socket: PathBuf,
+    /// Who may connect to it.
+    pub socket_access: SocketAccess,
     /// Bounds and times of the decisions.
     pub hub: HubSettings,
     /// Life of a component's certificate.
@@ -41,6 +43,15 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// How much to log.
     pub log_level: String,
+}
+
+/// Who may connect to the local socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketAccess {
+    /// The daemon's own user and root.
+    Owner,
+    /// Every local user; those who are not its owner must log in.
+    Everyone,
 }
 
 /// A trusted maker.
@@ -117,6 +128,7 @@ impl Settings {
             log_level: read.text("log.level").to_owned(),
             data_dir,
             socket,
+            socket_access: read.socket_access()?,
         })
     }
 }
@@ -215,6 +227,14 @@ impl Reader<'_> {
             certificate: needed("cloud.certificate")?.into(),
             key: needed("cloud.key")?.into(),
         }))
+    }
+
+    fn socket_access(&self) -> Result<SocketAccess, SettingsError> {
+        match self.text("admin.access") {
+            "owner" => Ok(SocketAccess::Owner),
+            "everyone" => Ok(SocketAccess::Everyone),
+            _ => Err(self.wrong("admin.access", "owner or everyone")),
+        }
     }
 
     fn log_format(&self) -> Result<LogFormat, SettingsError> {

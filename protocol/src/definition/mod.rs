@@ -130,7 +130,9 @@ pub enum Risk {
 }
 
 /// Who acts, besides components.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Owns the product.
@@ -156,6 +158,14 @@ impl Role {
             Self::Guest => "guest",
             Self::Cloud => "cloud",
         }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = &'static str;
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|role| role.word() == word);
+        found.ok_or("must be owner, installer, guest or cloud")
     }
 }
 

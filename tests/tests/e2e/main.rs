@@ -11,6 +11,7 @@ mod command_line;
 mod config;
 mod definitions;
 mod enrolment;
+mod people;
 mod power;
 mod product;
 mod relay;

@@ -10,6 +10,7 @@
 //! | [`trust`] | trust states and the ways between them |
 //! | [`credential`] | certificates in force |
 //! | [`pairing`] | one-time codes |
+//! | [`people`] | accounts, logins, and delays on wrong passwords |
 
 pub(crate) mod audience;
 pub mod channels;
@@ -17,5 +18,6 @@ pub mod credential;
 pub mod flow;
 pub mod gate;
 pub mod pairing;
+pub mod people;
 pub mod policy;
 pub mod trust;

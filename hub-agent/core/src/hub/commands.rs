@@ -3,13 +3,13 @@
 use super::Hub;
 use crate::{
     access::{
-        gate::{Denied, shortened},
+        gate::{self, Denied, Operation, shortened},
         pairing::MAX_WINDOW,
         trust::Hold,
     },
     effect::Answer,
     event::EventKind,
-    input::{Actor, Command, Members, Selector, Wish},
+    input::{AccountChange, Actor, Command, Members, Selector, Wish},
 };
 use protocol::{
     id::{ComponentId, Label},
@@ -35,6 +35,8 @@ impl Hub {
             | Command::ClosePairing
             | Command::Configure(..)
             | Command::Restore(_)
+            | Command::Account(..)
+            | Command::Logout(_)
             | Command::Define(_) => None,
         };
         match self.obey(by, command) {
@@ -57,7 +59,10 @@ impl Hub {
     }
 
     fn obey(&mut self, by: &Actor, command: Command) -> Result<Answer, Denied> {
+        gate::authorize_operation(by.role(), operation(by, &command))?;
         let done = match command {
+            Command::Account(name, change) => self.change_account(&name, change),
+            Command::Logout(token) => self.logout(&token),
             Command::Configure(members, wishes) => return self.configure(by, &members, &wishes),
             Command::Give { id, name, arguments } => {
                 return self.give(by, id, &name, &arguments);
@@ -179,6 +184,24 @@ impl Hub {
     }
 }
 
+/// What a command is to the gate. Settings and commands of components are judged by their definitions.
+fn operation(by: &Actor, command: &Command) -> Operation {
+    match command {
+        Command::Configure(..) | Command::Give { .. } | Command::Logout(_) => Operation::Look,
+        Command::Approve(_)
+        | Command::Quarantine(..)
+        | Command::Rename(..)
+        | Command::Regroup { .. }
+        | Command::OpenPairing { .. }
+        | Command::ClosePairing => Operation::Install,
+        Command::Restore(_) => Operation::Restore,
+        Command::Revoke(..) | Command::Retire(..) | Command::Define(_) => Operation::Own,
+        // Everybody may change the own password.
+        Command::Account(name, AccountChange::Password(_)) if by.is(name) => Operation::Look,
+        Command::Account(..) => Operation::Accounts,
+    }
+}
+
 /// A command in words, without its secrets.
 fn describe(command: &Command) -> String {
     match command {
@@ -205,6 +228,14 @@ fn describe(command: &Command) -> String {
                 }
             }
         }
+        Command::Account(name, AccountChange::Add { role, .. }) => {
+            format!("make the account {name} ({role})")
+        }
+        Command::Account(name, AccountChange::Password(_)) => {
+            format!("change the password of {name}")
+        }
+        Command::Account(name, AccountChange::Remove) => format!("remove the account {name}"),
+        Command::Logout(_) => "log out".into(),
         Command::Give { name, .. } => format!("give the command {name}"),
         Command::Restore(Members::One(_)) => "restore the secure default".into(),
         Command::Restore(members) => format!("restore the secure default of those {members}"),

@@ -68,7 +68,7 @@ impl Hub {
         let mut changes = Vec::new();
         for (id, kind) in self.meant(members)? {
             let named = matches!(members, Members::One(_));
-            let change = gate::authorize_change(by.role(), id, &kind, wishes, named)?;
+            let change = gate::authorize_change(by, id, &kind, wishes, named)?;
             changes.extend(change.map(|change| (change, kind)));
         }
         if changes.is_empty() {
@@ -92,7 +92,7 @@ impl Hub {
         let changes: Vec<_> = self
             .meant(members)?
             .into_iter()
-            .map(|(id, kind)| Ok((gate::authorize_restore(by.role(), id, members)?, kind)))
+            .map(|(id, kind)| Ok((gate::authorize_restore(by.role(), id)?, kind)))
             .collect::<Result<_, Denied>>()?;
         let count = changes.len();
         for (change, kind) in changes {

@@ -10,6 +10,7 @@ mod definitions;
 mod enrolment;
 mod explain;
 mod messages;
+mod people;
 mod relay;
 mod views;
 
@@ -20,6 +21,7 @@ use crate::{
         flow::Flow,
         gate::{self, Carriage, Denied, Inbound, Permitted, Standing},
         pairing::Pairing,
+        people::{Accounts, Tokens, Tries},
         policy::{Kind, Policy},
         trust::{Hold, Trust, may_connect, may_go},
     },
@@ -69,6 +71,9 @@ pub struct Hub {
     pairing: Pairing,
     policy: Policy,
     empty_policy_told: bool,
+    accounts: Accounts,
+    tokens: Tokens,
+    tries: Tries,
     configs: Configs,
     audience: Audience,
     /// Number of the next assertion.
@@ -129,6 +134,9 @@ impl Hub {
             pairing: Pairing::default(),
             policy: Policy::default(),
             empty_policy_told: false,
+            accounts: Accounts::default(),
+            tokens: Tokens::default(),
+            tries: Tries::default(),
             configs: Configs::default(),
             audience: Audience::default(),
             next_relay: 1,
@@ -155,6 +163,7 @@ impl Hub {
                     hub.counters = counters;
                 }
                 Restored::Definition(at, envelope) => hub.restore_definition(&envelope, at),
+                Restored::Account(account) => drop(hub.accounts.put(account)),
                 Restored::Decision(decision) => hub.decisions.push_back(decision),
                 Restored::Config(id, configured) => hub.configs.put(id, *configured),
                 Restored::Nothing => {}
@@ -189,6 +198,7 @@ impl Hub {
             Input::Enrol(request) => self.enrol(&request),
             Input::Reenrol(request) => self.reenrol(&request),
             Input::Issued { id, certificate, recovered } => self.issued(id, certificate, recovered),
+            Input::Login { name, right, token, from } => self.login(&name, right, token, &from),
             Input::Command { by, command } => self.command(&by, command),
             Input::Uplink(uplink) => self.uplink(uplink),
             Input::Store(state) => self.store_changed(state),

@@ -64,7 +64,7 @@ impl Hub {
         arguments: &serde_json::Value,
     ) -> Result<Answer, Denied> {
         let receiver = self.receiver(id).ok_or(Refusal::Unknown)?;
-        let permitted = gate::permit_command(by.role(), &receiver, name, arguments)?;
+        let permitted = gate::permit_command(by, &receiver, name, arguments)?;
         let (_, command) = permitted.into_parts();
         let person = Slug::new("person").expect("a plain word");
         self.send_command(self.own.id, person, Some(by.to_string()), command);

@@ -14,6 +14,7 @@ mod gate;
 mod inventory;
 mod maker;
 mod mutants;
+mod people;
 mod policy;
 mod relay;
 mod replay;

@@ -12,7 +12,7 @@ use protocol::{
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 
-const DOCUMENTS: [&str; 6] = [
+pub(crate) const DOCUMENTS: [&str; 6] = [
     include_str!("../../../../device-sim/definitions/lamp.toml"),
     include_str!("../../../../device-sim/definitions/lock.toml"),
     include_str!("../../../../device-sim/definitions/camera.toml"),
@@ -27,7 +27,7 @@ const CAMERA: u16 = 3;
 const SWITCH: u16 = 6;
 
 /// A product with so many components of each kind, all active and connected.
-fn product(of_each: u16) -> (World, Vec<(u16, Definition)>) {
+pub(crate) fn product(of_each: u16) -> (World, Vec<(u16, Definition)>) {
     let mut world = World::new();
     let mut members = Vec::new();
     for n in 1..=6 * of_each {

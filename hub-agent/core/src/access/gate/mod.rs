@@ -2,11 +2,14 @@
 //!
 //! `Permitted` has no public constructor, so nothing reaches the hub or leaves it around the gate.
 
+mod operation;
 mod person;
 mod relay;
 
+pub use operation::{Operation, authorize_operation};
 pub use person::Change;
-pub(crate) use person::{authorize_change, authorize_restore};
+pub(crate) use person::authorize_change;
+pub(crate) use person::authorize_restore;
 pub use relay::Command;
 pub(crate) use relay::{Receiver, Relay, permit_command, relay_command, relay_value};
 

@@ -1,12 +1,12 @@
 //! What people and the cloud may change of components.
 
-use super::{Denied, Permitted};
+use super::{Denied, Operation, Permitted, authorize_operation};
 use crate::{
     access::policy::Kind,
-    input::{Members, Wish},
+    input::{Actor, Wish},
 };
 use protocol::{
-    definition::Role,
+    definition::{Risk, Role},
     id::{ComponentId, Slug},
     refusal::Refusal,
 };
@@ -21,13 +21,10 @@ pub enum Change {
     Restore,
 }
 
-/// Roles that may bring components back to their secure default.
-const RESTORERS: &[Role] = &[Role::Owner, Role::Installer];
-
 /// Decides about a change of settings: declared, by a role that may, to a value that is taken. Of a
 /// group only those are meant that have one of the settings; a component that is `named` must have all.
 pub(crate) fn authorize_change(
-    role: Role,
+    by: &Actor,
     id: ComponentId,
     kind: &Kind,
     wishes: &BTreeMap<Slug, Wish>,
@@ -43,10 +40,12 @@ pub(crate) fn authorize_change(
             }
             continue;
         };
+        let role = by.role();
         if !setting.roles.contains(&role) {
             let detail = format!("{name} of {kind}, line {}: not for the {role}", setting.line);
             return Err(denied(Refusal::NotPermitted, detail));
         }
+        step_up(by, setting.risk, name)?;
         let wish = match wish {
             Wish::Default => Wish::Default,
             Wish::Value(value) => Wish::Value(setting.kind.read(value.clone())),
@@ -63,15 +62,19 @@ pub(crate) fn authorize_change(
     Ok((!permitted.is_empty()).then_some(Permitted { principal: id, message: change }))
 }
 
-/// Decides about a restore.
-pub(crate) fn authorize_restore(
-    role: Role,
-    id: ComponentId,
-    members: &Members,
-) -> Result<Permitted<Change>, Denied> {
-    if !RESTORERS.contains(&role) {
-        let detail = format!("restoring {members}: not for the {role}");
-        return Err(Denied { refusal: Refusal::NotPermitted, detail });
+/// What has a high risk wants a fresh login of a person who logs in.
+pub(super) fn step_up(by: &Actor, risk: Risk, name: &Slug) -> Result<(), Denied> {
+    let stale = matches!(by, Actor::Person { fresh: false, .. });
+    match stale && risk == Risk::High {
+        true => {
+            Err(Denied { refusal: Refusal::LoginTooOld, detail: format!("{name} has a high risk") })
+        }
+        false => Ok(()),
     }
+}
+
+/// Decides about a restore.
+pub(crate) fn authorize_restore(role: Role, id: ComponentId) -> Result<Permitted<Change>, Denied> {
+    authorize_operation(role, Operation::Restore)?;
     Ok(Permitted { principal: id, message: Change::Restore })
 }

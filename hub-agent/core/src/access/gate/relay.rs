@@ -1,11 +1,10 @@
 //! What one component may say to another. The hub is the only way between them: it judges the message by
 //! the definitions of both, and vouches for it to that one receiver.
 
-use super::{Denied, Inbound, Outbound, Permitted, Standing, judged};
-use crate::access::policy::Kind;
+use super::{Denied, Inbound, Outbound, Permitted, Standing, judged, person::step_up};
+use crate::{access::policy::Kind, input::Actor};
 use protocol::{
     cbor,
-    definition::Role,
     id::{ComponentId, Slug},
     message::{Action, Assertion, Octets, TrustState, V1},
     refusal::Refusal,
@@ -30,8 +29,8 @@ pub(crate) struct Receiver<'a> {
 pub(crate) enum Giver<'a> {
     /// A component of this kind.
     Kind(&'a Slug),
-    /// A person or service in this role.
-    Role(Role),
+    /// A person.
+    Person(&'a Actor),
 }
 
 /// A command that may be given.
@@ -78,11 +77,17 @@ pub(crate) fn authorize_command(
     })?;
     let (may, whom) = match giver {
         Giver::Kind(sender) => (command.from.contains(sender), sender.to_string()),
-        Giver::Role(role) => (command.roles.contains(&role), format!("the {role}")),
+        Giver::Person(by) => {
+            let role = by.role();
+            (command.roles.contains(&role), format!("the {role}"))
+        }
     };
     if !may {
         let detail = format!("{name} of {kind}, line {}: not for {whom}", command.line);
         return Err(denied(Refusal::NotPermitted, detail));
+    }
+    if let Giver::Person(by) = giver {
+        step_up(by, command.risk, name)?;
     }
     judged(name, kind, (command.line, &command.traffic), schema, payload)?;
     if receiver.state != TrustState::Active {
@@ -102,13 +107,13 @@ pub(crate) fn authorize_command(
 
 /// Lets a person's command, which is judged like a component's, go to its receiver.
 pub(crate) fn permit_command(
-    role: Role,
+    by: &Actor,
     receiver: &Receiver<'_>,
     name: &Slug,
     arguments: &serde_json::Value,
 ) -> Result<Permitted<Command>, Denied> {
     let payload = cbor::from_json(arguments);
-    let command = authorize_command(Giver::Role(role), Some(receiver), name, &payload)?;
+    let command = authorize_command(Giver::Person(by), Some(receiver), name, &payload)?;
     Ok(Permitted { principal: receiver.id, message: command })
 }
 

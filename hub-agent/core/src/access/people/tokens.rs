@@ -1,0 +1,103 @@
+//! Logins. A token is random bytes that only its holder has; the hub keeps its digest, in memory only,
+//! so a restart of the hub logs everybody out.
+
+use protocol::id::{Digest, Slug};
+use std::{collections::BTreeMap, time::Duration};
+
+/// How long a token is good without being used.
+pub const IDLE: Duration = Duration::from_secs(30 * 60);
+
+/// How long a token is good at most.
+pub const LONGEST: Duration = Duration::from_secs(12 * 3600);
+
+/// How long after the login what has a high risk may be done.
+pub const FRESH: Duration = Duration::from_secs(5 * 60);
+
+/// Tokens at most; the one that was used longest ago makes room.
+const MOST: usize = 256;
+
+/// Logins by the digest of their token.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    all: BTreeMap<Digest, Login>,
+}
+
+#[derive(Debug)]
+struct Login {
+    who: Slug,
+    since: Duration,
+    used: Duration,
+}
+
+impl Tokens {
+    pub(crate) fn add(&mut self, token: Digest, who: Slug, mono: Duration) {
+        self.expire(mono);
+        if self.all.len() >= MOST {
+            let oldest =
+                self.all.iter().min_by_key(|(_, login)| login.used).map(|(token, _)| *token);
+            oldest.map(|token| self.all.remove(&token));
+        }
+        self.all.insert(token, Login { who, since: mono, used: mono });
+    }
+
+    /// Whose token it is, and whether the login is fresh. Using it keeps it alive.
+    pub(crate) fn who(&mut self, token: &Digest, mono: Duration) -> Option<(Slug, bool)> {
+        self.expire(mono);
+        let login = self.all.get_mut(token)?;
+        login.used = mono;
+        Some((login.who.clone(), mono.saturating_sub(login.since) <= FRESH))
+    }
+
+    pub(crate) fn remove(&mut self, token: &Digest) -> bool {
+        self.all.remove(token).is_some()
+    }
+
+    /// Ends every login of an account: its password or role changed, or it is gone.
+    pub(crate) fn end(&mut self, who: &Slug) {
+        self.all.retain(|_, login| login.who != *who);
+    }
+
+    fn expire(&mut self, mono: Duration) {
+        self.all.retain(|_, login| {
+            mono.saturating_sub(login.used) <= IDLE && mono.saturating_sub(login.since) <= LONGEST
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Criterion: T1.LA.4 (negative)
+    #[test]
+    fn a_token_ends_when_it_is_idle_old_pushed_out_or_its_account_changes() {
+        let at = Duration::from_secs;
+        let (ada, bob) = (Slug::new("ada").unwrap(), Slug::new("bob").unwrap());
+        let token = |n: u16| {
+            let mut bytes = [0; 32];
+            bytes[..2].copy_from_slice(&n.to_be_bytes());
+            Digest(bytes)
+        };
+        let mut tokens = Tokens::default();
+        tokens.add(token(1), ada.clone(), at(0));
+        assert_eq!(tokens.who(&token(1), at(300)), Some((ada.clone(), true)));
+        assert_eq!(tokens.who(&token(1), at(301)), Some((ada.clone(), false)));
+        assert_eq!(tokens.who(&token(2), at(301)), None);
+        assert_eq!(tokens.who(&token(1), at(301 + 1801)), None, "idle");
+        tokens.add(token(1), ada.clone(), at(0));
+        for minute in 0..=720 {
+            assert!(tokens.who(&token(1), at(60 * minute)).is_some());
+        }
+        assert_eq!(tokens.who(&token(1), at(60 * 721)), None, "old");
+        tokens.add(token(1), ada.clone(), at(0));
+        tokens.add(token(2), bob.clone(), at(1));
+        tokens.end(&ada);
+        assert_eq!(tokens.who(&token(1), at(2)), None);
+        assert!(tokens.who(&token(2), at(2)).is_some());
+        for n in 0..300 {
+            tokens.add(token(100 + n), ada.clone(), at(3));
+        }
+        assert_eq!(tokens.who(&token(2), at(4)), None, "pushed out");
+        assert_eq!(tokens.all.len(), MOST);
+    }
+}

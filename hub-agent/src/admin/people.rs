@@ -1,0 +1,219 @@
+//! Who asks, logins and accounts.
+
+use super::routes::{Body, Failure, bad, changed, whole};
+use crate::{
+    people::{self, hash, verify},
+    pki::certificate::sha256,
+    run::HubCell,
+};
+use hub_core::{
+    AccountChange, Actor, Answer, Command, Hub, Input, access::pairing::code_text,
+    inventory::export::rfc3339,
+};
+use hyper::{StatusCode, body::Incoming, header::HeaderMap};
+use protocol::{definition::Role, id::Slug, refusal::Refusal};
+use serde::Deserialize;
+use serde_json::json;
+use std::rc::Rc;
+
+/// Somebody on the socket.
+pub(super) enum Caller {
+    /// Somebody known.
+    Known(Actor),
+    /// A local user of this number who has not logged in.
+    Stranger(Option<u32>),
+    /// A token that is not good, or not any more.
+    BadToken,
+}
+
+/// Who asks: the holder of a token, else the daemon's own user or root, who are its owner.
+pub(super) fn caller(cell: &HubCell, uid: Option<u32>, headers: &HeaderMap) -> Caller {
+    if let Some(header) = headers.get("authorization") {
+        let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
+        let holder = token.and_then(|token| cell.holder(&sha256(token.as_bytes())));
+        return holder.map_or(Caller::BadToken, Caller::Known);
+    }
+    let own = rustix::process::getuid().as_raw();
+    match uid {
+        Some(uid) if uid == own || uid == 0 => Caller::Known(Actor::LocalUser(uid)),
+        other => Caller::Stranger(other),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    name: Slug,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Setup {
+    code: String,
+    name: Slug,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAccount {
+    name: Slug,
+    role: Role,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    password: String,
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body)
+        .map_err(|e| bad(format!("the body is not what this path takes: {e}")))
+}
+
+fn slow_down(wait: std::time::Duration) -> Failure {
+    let seconds = wait.as_secs().max(1);
+    Failure {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        refusal: Refusal::SlowDown,
+        advice: format!("wait {seconds} s, then try again"),
+    }
+}
+
+/// Compares a password, one at a time: each takes memory and time.
+async fn right(cell: &Rc<HubCell>, name: &Slug, password: String) -> Result<bool, Failure> {
+    let _place = cell.passwords().acquire().await.map_err(|_| Failure::from(Refusal::Internal))?;
+    let mono = cell.now().mono;
+    let hash = cell.look(|hub| hub.may_try(name, mono)).map_err(slow_down)?;
+    let compared = tokio::task::spawn_blocking(move || verify(&password, hash.as_deref())).await;
+    compared.map_err(|_| Refusal::Internal.into())
+}
+
+pub(super) async fn login(
+    cell: &Rc<HubCell>,
+    from: String,
+    body: Incoming,
+) -> Result<Body, Failure> {
+    let Login { name, password } = parsed(&whole(body).await?)?;
+    let right = right(cell, &name, password).await?;
+    let (token, digest) = people::token().map_err(|_| Failure::from(Refusal::Internal))?;
+    match cell.apply_durably(Input::Login { name, right, token: digest, from }).await? {
+        Answer::LoggedIn(until) => {
+            Ok(Body::Json(json!({ "token": token, "until": rfc3339(until) })))
+        }
+        Answer::Refused { why: Refusal::SlowDown, retry_after, .. } => {
+            Err(slow_down(retry_after.unwrap_or_default()))
+        }
+        Answer::Refused { .. } => Err(Failure {
+            status: StatusCode::UNAUTHORIZED,
+            refusal: Refusal::BadCredentials,
+            advice: "the name or the password is wrong; each wrong try makes the next wait longer"
+                .into(),
+        }),
+        Answer::Done
+        | Answer::Issue(_)
+        | Answer::Wait(_)
+        | Answer::Changed(_)
+        | Answer::PairingOpen(_)
+        | Answer::Defined { .. }
+        | Answer::NotDefined(_) => Err(Refusal::Internal.into()),
+    }
+}
+
+/// The first owner's account, for whoever has the code that the hub printed when it started.
+pub(super) async fn setup(
+    cell: &Rc<HubCell>,
+    from: String,
+    body: Incoming,
+) -> Result<Body, Failure> {
+    let Setup { code, name, password } = parsed(&whole(body).await?)?;
+    let nobody = Slug::new("set-up").expect("a plain word");
+    let mono = cell.now().mono;
+    cell.look(|hub| hub.may_try(&nobody, mono)).map_err(slow_down)?;
+    let wanted = cell.setup_code().filter(|_| cell.look(Hub::needs_setup));
+    let wanted = wanted.ok_or_else(|| Failure {
+        status: StatusCode::CONFLICT,
+        refusal: Refusal::WrongState,
+        advice: "the hub is set up; its owner makes accounts with: hub-agent account add".into(),
+    })?;
+    let same =
+        sha256(code.trim().to_uppercase().as_bytes()) == sha256(code_text(&wanted).as_bytes());
+    if !same {
+        let token = sha256(&[]);
+        let input = Input::Login { name: nobody, right: false, token, from };
+        cell.apply_durably(input).await?;
+        return Err(Failure {
+            status: StatusCode::UNAUTHORIZED,
+            refusal: Refusal::WrongCode,
+            advice: "the set-up code is printed when the hub starts without an owner".into(),
+        });
+    }
+    let hash = hashed(cell, &name, password).await?;
+    let add = AccountChange::Add { role: Role::Owner, hash };
+    let done = changed(cell, &Actor::Setup, Command::Account(name, add)).await?;
+    cell.forget_setup_code();
+    Ok(done)
+}
+
+/// Checks how good a password is, and hashes it.
+async fn hashed(cell: &Rc<HubCell>, name: &Slug, password: String) -> Result<String, Failure> {
+    people::check(&password, name.as_str()).map_err(|weak| Failure {
+        status: StatusCode::FORBIDDEN,
+        refusal: Refusal::BadCredentials,
+        advice: weak.to_string(),
+    })?;
+    let _place = cell.passwords().acquire().await.map_err(|_| Failure::from(Refusal::Internal))?;
+    let hashed = tokio::task::spawn_blocking(move || hash(&password)).await;
+    hashed.ok().and_then(Result::ok).ok_or_else(|| Refusal::Internal.into())
+}
+
+pub(super) async fn add(cell: &Rc<HubCell>, by: &Actor, body: Incoming) -> Result<Body, Failure> {
+    let NewAccount { name, role, password } = parsed(&whole(body).await?)?;
+    let hash = hashed(cell, &name, password).await?;
+    let add = AccountChange::Add { role, hash };
+    changed(cell, by, Command::Account(name, add)).await
+}
+
+pub(super) async fn password(
+    cell: &Rc<HubCell>,
+    by: &Actor,
+    name: &str,
+    body: Incoming,
+) -> Result<Body, Failure> {
+    let NewPassword { password } = parsed(&whole(body).await?)?;
+    let name = named(name)?;
+    let hash = hashed(cell, &name, password).await?;
+    changed(cell, by, Command::Account(name, AccountChange::Password(hash))).await
+}
+
+pub(super) async fn remove(cell: &Rc<HubCell>, by: &Actor, name: &str) -> Result<Body, Failure> {
+    changed(cell, by, Command::Account(named(name)?, AccountChange::Remove)).await
+}
+
+pub(super) async fn logout(
+    cell: &Rc<HubCell>,
+    by: &Actor,
+    headers: &HeaderMap,
+) -> Result<Body, Failure> {
+    let header = headers.get("authorization").and_then(|header| header.to_str().ok());
+    let token = header.and_then(|text| text.strip_prefix("Bearer "));
+    let token = token.ok_or_else(|| bad("only a login with a token can be ended"))?;
+    changed(cell, by, Command::Logout(sha256(token.as_bytes()))).await
+}
+
+pub(super) fn list(cell: &HubCell) -> Body {
+    let all = cell.look(Hub::accounts);
+    let all = all.iter().map(|(name, role)| json!({ "name": name, "role": role }));
+    Body::Json(all.collect())
+}
+
+fn named(text: &str) -> Result<Slug, Failure> {
+    Slug::new(text).map_err(|_| Failure {
+        status: StatusCode::NOT_FOUND,
+        refusal: Refusal::Unknown,
+        advice: "no account has this name; see: hub-agent account list".into(),
+    })
+}

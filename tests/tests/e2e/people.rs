@@ -1,0 +1,167 @@
+//! People on the local socket: accounts, logins, and who else asks.
+
+use crate::scene::{Scene, executable};
+use std::{
+    io::Write,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    process::{Command, Stdio},
+};
+use tempfile::TempDir;
+
+/// The user whom nothing belongs to.
+const NOBODY: u32 = 65534;
+
+struct Home {
+    scene: Scene,
+    /// Where everybody finds the socket.
+    place: TempDir,
+}
+
+/// How a command ended: exit code, output, complaint.
+type Ended = (i32, String, String);
+
+impl Home {
+    fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let socket = place.path().join("hub.sock").display().to_string();
+        let scene = Scene::with(&[("admin.socket", &socket), ("admin.access", "everyone")]);
+        Self { scene, place }
+    }
+
+    fn ask(&self, uid: u32, token: &str, args: &[&str], input: &str) -> Ended {
+        let mut command = Command::new(&executable().0);
+        command.arg("hub-agent").arg("--socket").arg(self.place.path().join("hub.sock"));
+        command.arg("--json").args(args).env("HUB_TOKEN", token).current_dir("/");
+        command
+            .uid(uid)
+            .gid(uid)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // Who does not read its input may close it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    }
+
+    fn login(&self, name: &str, password: &str) -> String {
+        let (code, text, complaint) = self.ask(NOBODY, "", &["login", name], password);
+        assert_eq!(code, 0, "{complaint}");
+        let answer: serde_json::Value = serde_json::from_str(&text).unwrap();
+        answer["token"].as_str().unwrap().to_owned()
+    }
+
+    fn setup_code(&self) -> String {
+        let log = std::fs::read_to_string(self.scene.hub.folder().join("hub.log")).unwrap();
+        let code = log.split("--code ").nth(1).expect("the hub printed its code");
+        code.chars().take(19).collect()
+    }
+
+    fn saw(&self, kind: &str, text: &str) -> bool {
+        let events = self.scene.hub.events().unwrap();
+        events.iter().any(|e| e["kind"] == kind && e["text"].as_str().unwrap().contains(text))
+    }
+}
+
+fn is_root() -> bool {
+    let root = rustix_uid() == 0;
+    if !root {
+        println!("SKIPPED: only root can ask as another user");
+    }
+    root
+}
+
+fn rustix_uid() -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or(NOBODY)
+}
+
+/// Criterion: T1.PC.2 (negative)
+/// Criterion: T3.PC.2 (negative)
+/// Criterion: T1.LA.5b (positive)
+#[test]
+fn another_local_user_gets_nowhere_without_a_login_and_as_far_as_the_role_goes_with_one() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::new();
+    let fleet = home.scene.active_fleet(2, 1);
+    let lamp = fleet.memories().unwrap().into_iter().find(|one| one.kind == "lamp").unwrap();
+    let lamp = lamp.credentials.unwrap().id.to_string();
+    for args in [&["status"][..], &["component", "list"], &["account", "list"]] {
+        let (code, _, complaint) = home.ask(NOBODY, "", args, "");
+        assert_eq!(code, 3, "{args:?}");
+        assert!(complaint.contains("log in first"), "{complaint}");
+    }
+    assert!(home.saw("policy.denied", "no login, local user 65534"));
+    // The first owner, by the code that the hub printed; a wrong one makes everybody wait.
+    let setup = |code: &str, password: &str| {
+        home.ask(NOBODY, "", &["account", "setup", "ada", "--code", code], password)
+    };
+    let code = home.setup_code();
+    let (ended, _, complaint) = setup("0000-0000-0000-0000", "seven green kettles sing\n");
+    assert!(ended == 3 && complaint.contains("wrong-code"), "{complaint}");
+    let (ended, _, complaint) = setup(&code, "seven green kettles sing\n");
+    assert!(ended == 3 && complaint.contains("wait 1 s"), "{complaint}");
+    tests::harness::wait_until(std::time::Duration::from_secs(20), || {
+        let (ended, _, complaint) = setup(&code, "hunter2\n");
+        anyhow::ensure!(ended == 3 && complaint.contains("15 to 128"), "{complaint}");
+        Ok(())
+    })
+    .unwrap();
+    let (ended, _, complaint) = setup(&code, "seven green kettles sing\n");
+    assert_eq!(ended, 0, "{complaint}");
+    let (ended, _, complaint) = setup(&code, "seven green kettles sing\n");
+    assert!(ended == 3 && complaint.contains("is set up"), "once: {complaint}");
+    // The owner makes a guest, whose password is made up.
+    let owner = home.login("ada", "seven green kettles sing\n");
+    let (ended, text, complaint) =
+        home.ask(NOBODY, &owner, &["account", "add", "gus", "--role", "guest"], "\n");
+    assert_eq!(ended, 0, "{complaint}");
+    let password = serde_json::from_str::<serde_json::Value>(&text).unwrap()["password"].clone();
+    let guest = home.login("gus", password.as_str().unwrap());
+    let by_guest = |args: &[&str]| home.ask(NOBODY, &guest, args, "");
+    assert_eq!(by_guest(&["component", "list"]).0, 0);
+    assert_eq!(by_guest(&["component", "command", &lamp, "switch", r#"{"on": true}"#]).0, 0);
+    let refused: [&[&str]; 6] = [
+        &["config", "set", "-c", &lamp, "max-brightness=50"],
+        &["config", "restore", "--all"],
+        &["component", "revoke", &lamp],
+        &["account", "add", "eve", "--role", "owner"],
+        &["event", "list"],
+        &["pair", "open"],
+    ];
+    for args in refused {
+        let (code, _, complaint) = by_guest(args);
+        assert!(code == 3 && complaint.contains("not-permitted"), "{args:?}: {complaint}");
+    }
+    assert!(home.saw("command.refused", "gus (guest): set max-brightness"));
+    let show = home.scene.hub.json(&["config", "show", &lamp]).unwrap();
+    assert_eq!(show["revision"], 1, "the target is unchanged");
+    // A forged, an ended and an outlived token.
+    let (code, _, complaint) = home.ask(NOBODY, &"0".repeat(64), &["status"], "");
+    assert!(code == 3 && complaint.contains("bad-credentials"), "{complaint}");
+    assert_eq!(by_guest(&["logout"]).0, 0);
+    assert_eq!(by_guest(&["status"]).0, 3, "an ended login");
+    let guest = home.login("gus", password.as_str().unwrap());
+    assert_eq!(home.ask(NOBODY, &owner, &["account", "remove", "gus"], "").0, 0);
+    assert_eq!(home.ask(NOBODY, &guest, &["status"], "").0, 3, "of a removed account");
+    // Root with a token of a guest is a guest; without one it is the owner.
+    assert_eq!(home.ask(0, &owner, &["account", "list"], "").0, 0);
+    assert_eq!(home.ask(0, "", &["account", "list"], "").0, 0);
+}
+
+/// Criterion: T1.PC.3 (positive)
+#[test]
+fn by_default_the_socket_is_its_owners_alone_and_no_password_exists() {
+    let scene = Scene::with(&[]);
+    let socket = scene.hub.folder().join("data/admin.sock");
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(scene.hub.json(&["account", "list"]).unwrap(), serde_json::json!([]));
+    let log = std::fs::read_to_string(scene.hub.folder().join("hub.log")).unwrap();
+    assert!(log.contains("account setup NAME --code "));
+}
