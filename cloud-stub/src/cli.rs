@@ -1,8 +1,9 @@
 //! The command line of the simulated cloud.
 
-use crate::{gate::HubGate, identity};
+use crate::{gate::HubGate, identity, orders};
 use clap::{Parser, Subcommand};
 use mqtt_endpoint::{Endpoint, Handle, Limits};
+use protocol::id::{ComponentId, Slug};
 use std::{ffi::OsString, io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, rc::Rc};
 use tokio::{
     net::TcpListener,
@@ -23,6 +24,29 @@ enum What {
     Init {
         /// Folder for them
         folder: PathBuf,
+    },
+    /// Want something of a component: the cloud that runs in this folder asks the hub, and prints its answer
+    Ask {
+        /// Folder that `init` made
+        folder: PathBuf,
+        /// Logical id of the hub
+        #[arg(long)]
+        hub: ComponentId,
+        /// Logical id of the component
+        #[arg(long)]
+        component: ComponentId,
+        /// A setting as NAME=JSON; may be given again
+        #[arg(long, conflicts_with = "command")]
+        set: Vec<String>,
+        /// A command
+        #[arg(long)]
+        command: Option<Slug>,
+        /// Its arguments, JSON
+        #[arg(long, default_value = "{}")]
+        arguments: String,
+        /// The number of the ask, to replay one
+        #[arg(long)]
+        seq: Option<u64>,
     },
     /// Serve hubs; what happens is printed as one JSON object a line, the address first
     Run {
@@ -46,6 +70,9 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let result = match cli.command {
         What::Init { folder } => identity::create(&folder),
+        What::Ask { folder, hub, component, set, command, arguments, seq } => {
+            orders::put(&folder, hub, component, &set, command, &arguments, seq)
+        }
         What::Run { folder, listen } => run(&folder, listen),
     };
     match result {
@@ -67,6 +94,8 @@ fn run(folder: &std::path::Path, listen: SocketAddr) -> anyhow::Result<()> {
         let gate = Rc::new(HubGate::new(handle.clone(), id, Box::new(|event| tell(&event))));
         let endpoint = Endpoint::new(handle.clone(), gate, tls);
         tokio::task::spawn_local(async move { endpoint.serve(listener).await });
+        let folder = folder.to_owned();
+        tokio::task::spawn_local(orders::carry_out(folder, handle.clone()));
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         tokio::select! {

@@ -10,7 +10,7 @@ use mqtt_endpoint::{
 use protocol::{
     cbor,
     id::{ComponentId, Digest, Label},
-    message::{CloudHello, HubStatus, Lost, V1},
+    message::{CloudAnswer, CloudHello, HubStatus, Lost, V1},
     topic::{FromCloud, Route, ToCloud},
 };
 use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr};
@@ -99,6 +99,17 @@ impl Gate for HubGate {
                     Err(_) => Answer::Refused(MALFORMED),
                 }
             }
+            Ok(Route::ToCloud(owner, ToCloud::Answer)) if owner == id => {
+                match cbor::decode::<CloudAnswer>(message.payload, limit) {
+                    Ok(CloudAnswer { seq, refusal, detail, .. }) => {
+                        (self.tell)(serde_json::json!({
+                            "hub": id, "answer": seq, "refusal": refusal, "detail": detail,
+                        }));
+                        Answer::Done
+                    }
+                    Err(_) => Answer::Refused(MALFORMED),
+                }
+            }
             Ok(Route::ToCloud(owner, ToCloud::Lost)) if owner == id => {
                 match cbor::decode::<Lost>(message.payload, limit) {
                     Ok(_) => Answer::Done,
@@ -110,8 +121,11 @@ impl Gate for HubGate {
     }
 
     fn subscribe(&self, who: &Digest, filter: &str, qos: Qos) -> Result<Qos, Refused> {
-        let own = self.id(who).map(|id| Route::FromCloud(id, FromCloud::Hello).to_string());
-        if own.as_deref() == Some(filter) { Ok(qos) } else { Err(DENIED) }
+        let own = self.id(who);
+        let topics = [FromCloud::Hello, FromCloud::Ask];
+        let mut topics =
+            topics.map(|what| own.map(|id| Route::FromCloud(id, what).to_string())).into_iter();
+        if topics.any(|own| own.as_deref() == Some(filter)) { Ok(qos) } else { Err(DENIED) }
     }
 
     fn disconnected(&self, who: &Digest, _: LinkId, _: Closed) {

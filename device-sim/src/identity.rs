@@ -90,6 +90,12 @@ impl MakerCa {
         Ok(Self { issuer, certificate })
     }
 
+    /// Its root certificate, DER.
+    #[must_use]
+    pub fn certificate_der(&self) -> Vec<u8> {
+        self.certificate.to_vec()
+    }
+
     /// The IDevID of a device (IEEE 802.1AR: it does not expire).
     ///
     /// # Errors

@@ -67,6 +67,8 @@ pub enum ToCloud {
     Status,
     /// `lost`: the hub's last will; [`crate::message::Lost`].
     Lost,
+    /// `answer`: what came of what it asked; [`crate::message::CloudAnswer`].
+    Answer,
 }
 
 /// What the cloud tells the hub.
@@ -74,6 +76,8 @@ pub enum ToCloud {
 pub enum FromCloud {
     /// `hello`: what the cloud is; [`crate::message::CloudHello`]. Retained.
     Hello,
+    /// `ask`: what it wants of a component; [`crate::message::CloudAsk`].
+    Ask,
 }
 
 /// What a route lets through.
@@ -144,6 +148,8 @@ impl Route {
             Self::Up(_, Up::Stream(_)) => (MAX_PAYLOAD, false, (0, 2)),
             Self::Down(_, Down::Trust) => (512, true, (1, 1)),
             Self::ToCloud(_, ToCloud::Status) => (1024, true, (1, 1)),
+            Self::ToCloud(_, ToCloud::Answer) => (1024, false, (1, 1)),
+            Self::FromCloud(_, FromCloud::Ask) => (MAX_RELAYED, false, (1, 1)),
             Self::FromCloud(_, FromCloud::Hello) => (512, true, (1, 1)),
         };
         Limits { max_payload, retain, qos }
@@ -178,7 +184,9 @@ fn cloud_route(id: ComponentId, leaf: &str) -> Result<Route, RouteError> {
     match leaf {
         "status" => Ok(Route::ToCloud(id, ToCloud::Status)),
         "lost" => Ok(Route::ToCloud(id, ToCloud::Lost)),
+        "answer" => Ok(Route::ToCloud(id, ToCloud::Answer)),
         "hello" => Ok(Route::FromCloud(id, FromCloud::Hello)),
+        "ask" => Ok(Route::FromCloud(id, FromCloud::Ask)),
         _ => Err(RouteError::Leaf),
     }
 }
@@ -200,6 +208,8 @@ impl fmt::Display for Route {
             Self::Down(id, Down::Trust) => write!(f, "p/{id}/trust"),
             Self::ToCloud(id, ToCloud::Status) => write!(f, "h/{id}/status"),
             Self::ToCloud(id, ToCloud::Lost) => write!(f, "h/{id}/lost"),
+            Self::ToCloud(id, ToCloud::Answer) => write!(f, "h/{id}/answer"),
+            Self::FromCloud(id, FromCloud::Ask) => write!(f, "h/{id}/ask"),
             Self::FromCloud(id, FromCloud::Hello) => write!(f, "h/{id}/hello"),
         }
     }
@@ -226,7 +236,9 @@ mod tests {
             Route::Down(id, Down::Trust),
             Route::ToCloud(id, ToCloud::Status),
             Route::ToCloud(id, ToCloud::Lost),
+            Route::ToCloud(id, ToCloud::Answer),
             Route::FromCloud(id, FromCloud::Hello),
+            Route::FromCloud(id, FromCloud::Ask),
         ]
     }
 

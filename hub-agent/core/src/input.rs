@@ -4,7 +4,7 @@ use crate::access::gate::{Inbound, Permitted};
 use protocol::{
     definition::{Role, SettingValue},
     id::{ComponentId, Digest, Label, Note, Slug},
-    message::CloudHello,
+    message::{CloudAsk, CloudHello},
     refusal::Refusal,
     time::Timestamp,
 };
@@ -104,6 +104,8 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// The cloud wants something of a component.
+    CloudAsk(CloudAsk),
     /// The connection to the cloud changed.
     Uplink(Uplink),
     /// The store's state changed.
@@ -200,6 +202,8 @@ pub enum Actor {
         /// Whether the login is a few minutes old at most.
         fresh: bool,
     },
+    /// The maker's cloud.
+    Cloud,
     /// Somebody with the set-up code that the hub printed.
     Setup,
 }
@@ -217,6 +221,7 @@ impl Actor {
         match self {
             Self::LocalUser(_) | Self::Settings | Self::Setup => Role::Owner,
             Self::Person { role, .. } => *role,
+            Self::Cloud => Role::Cloud,
         }
     }
 }
@@ -227,6 +232,7 @@ impl std::fmt::Display for Actor {
             Self::LocalUser(uid) => write!(f, "local user {uid}"),
             Self::Settings => f.write_str("the settings"),
             Self::Person { name, role, .. } => write!(f, "{name} ({role})"),
+            Self::Cloud => f.write_str("the cloud"),
             Self::Setup => f.write_str("whoever has the set-up code"),
         }
     }

@@ -84,6 +84,9 @@ pub(crate) struct Counters {
     pub(crate) codes_from: Timestamp,
     /// Number of the next status to the cloud.
     pub(crate) status_seq: u64,
+    /// Number of the newest ask of the cloud.
+    #[serde(default)]
+    pub(crate) cloud_asks: u64,
     /// Numbers of assertions below this may have been used.
     #[serde(default)]
     pub(crate) relays_reserved: u64,

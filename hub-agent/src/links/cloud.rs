@@ -5,12 +5,13 @@ use crate::{
     run::HubCell,
     settings::CloudSettings,
 };
-use hub_core::{Input, Uplink};
+use hub_core::{Answer, Input, Uplink};
 use mqtt_endpoint::tls::provider;
 use protocol::{
-    cbor,
-    id::Digest,
-    message::{CloudHello, Lost, V1},
+    cbor::{self, DecodeError},
+    id::{Digest, Note},
+    message::{CloudAnswer, CloudAsk, CloudHello, Lost, V1},
+    refusal::Refusal,
     topic::{FromCloud, Route, ToCloud},
 };
 use rumqttc::{
@@ -101,7 +102,7 @@ pub async fn run(cell: Rc<HubCell>, link: Link) {
 
 /// Serves one connection; the answer is why it ended.
 async fn serve(
-    cell: &HubCell,
+    cell: &Rc<HubCell>,
     link: &Link,
     client: &AsyncClient,
     events: &mut EventLoop,
@@ -118,7 +119,9 @@ async fn serve(
                     up = true;
                     connected(cell, link, client);
                 }
-                Ok(Event::Incoming(Packet::Publish(publish))) => hello(cell, &publish.topic, &publish.payload),
+                Ok(Event::Incoming(Packet::Publish(publish))) => {
+                    said(cell, client, &publish.topic, &publish.payload).await;
+                }
                 Ok(_) => {}
                 Err(error) => return error.to_string(),
             },
@@ -132,21 +135,50 @@ fn connected(cell: &HubCell, link: &Link, client: &AsyncClient) {
     if let Some(key) = seen {
         cell.apply(Input::Uplink(Uplink::Up(key)));
     }
-    let hello = Route::FromCloud(cell.ca().hub_id(), FromCloud::Hello).to_string();
-    // A full queue means that the connection is gone; the next one subscribes again.
-    let _ = client.try_subscribe(hello, QoS::AtLeastOnce);
+    for what in [FromCloud::Hello, FromCloud::Ask] {
+        let topic = Route::FromCloud(cell.ca().hub_id(), what).to_string();
+        // A full queue means that the connection is gone; the next one subscribes again.
+        let _ = client.try_subscribe(topic, QoS::AtLeastOnce);
+    }
 }
 
-fn hello(cell: &HubCell, topic: &[u8], payload: &[u8]) {
+async fn said(cell: &Rc<HubCell>, client: &AsyncClient, topic: &[u8], payload: &[u8]) {
     let route = std::str::from_utf8(topic).ok().and_then(|topic| Route::parse(topic).ok());
-    let expected = Route::FromCloud(cell.ca().hub_id(), FromCloud::Hello);
-    if route.as_ref() != Some(&expected) {
+    let Some(Route::FromCloud(hub, what)) = route else { return };
+    if hub != cell.ca().hub_id() {
         return;
     }
-    match cbor::decode::<CloudHello>(payload, expected.limits().max_payload) {
-        Ok(hello) => drop(cell.apply(Input::Uplink(Uplink::Hello(hello)))),
-        Err(error) => tracing::warn!("the cloud's hello is not valid: {error}"),
+    let limit = Route::FromCloud(hub, what).limits().max_payload;
+    match what {
+        FromCloud::Hello => match cbor::decode::<CloudHello>(payload, limit) {
+            Ok(hello) => drop(cell.apply(Input::Uplink(Uplink::Hello(hello)))),
+            Err(error) => malformed(cell, "hello", &error),
+        },
+        FromCloud::Ask => match cbor::decode::<CloudAsk>(payload, limit) {
+            Ok(ask) => asked(cell, client, ask).await,
+            Err(error) => malformed(cell, "ask", &error),
+        },
     }
+}
+
+fn malformed(cell: &HubCell, what: &str, error: &DecodeError) {
+    let about = format!("the cloud's {what}: {error}");
+    cell.apply(Input::Denied { who: None, from: None, refusal: Refusal::Malformed, about });
+}
+
+/// Answers when what it changed is durable. Meanwhile the line waits: the cloud asks one thing at a time.
+async fn asked(cell: &Rc<HubCell>, client: &AsyncClient, ask: CloudAsk) {
+    let seq = ask.seq;
+    let (refusal, detail) = match cell.apply_durably(Input::CloudAsk(ask)).await {
+        Ok(Answer::Refused { why, detail, .. }) => (Some(why), detail),
+        Ok(_) => (None, String::new()),
+        Err(why) => (Some(why), String::new()),
+    };
+    let short: String = detail.chars().take(160).collect();
+    let answer = CloudAnswer { version: V1, seq, refusal, detail: Note::new(&short).ok() };
+    let topic = Route::ToCloud(cell.ca().hub_id(), ToCloud::Answer).to_string();
+    // A full queue means that the connection is gone; the cloud asks again and is told of the replay.
+    let _ = client.try_publish(topic, QoS::AtLeastOnce, false, cbor::encode(&answer));
 }
 
 /// Tells the cloud how the product is, when that changed.

@@ -1,9 +1,10 @@
 //! Messages between the hub and its maker's cloud.
 
-use super::field::V1;
+use super::{assertion::Octets, config::Settings, field::V1};
 use crate::{
     cbor::int_map,
-    id::{ComponentId, Label},
+    id::{ComponentId, Label, Note, Slug},
+    refusal::Refusal,
     time::Timestamp,
 };
 
@@ -40,5 +41,37 @@ int_map! {
         4 => model: Label,
         /// Version of its software.
         5 => software: Label,
+    }
+}
+
+int_map! {
+    /// What the cloud wants of a component: settings, or a command. The hub judges it as it judges people.
+    pub struct CloudAsk {
+        /// Wire version.
+        1 => version: V1,
+        /// Counts what the cloud asks of this hub; never goes back.
+        2 => seq: u64,
+        /// Of which component.
+        3 => component: ComponentId,
+        /// Settings that shall change.
+        4 => settings [?]: Settings,
+        /// The command, if it is one.
+        5 => command [?]: Slug,
+        /// The command's arguments: the bytes of a map with text keys.
+        6 => arguments [?]: Octets,
+    }
+}
+
+int_map! {
+    /// What came of it.
+    pub struct CloudAnswer {
+        /// Wire version.
+        1 => version: V1,
+        /// Which ask this answers.
+        2 => seq: u64,
+        /// Why it was refused; nothing when it was taken.
+        3 => refusal [?]: Refusal,
+        /// What exactly.
+        4 => detail [?]: Note,
     }
 }

@@ -7,7 +7,7 @@ mod config;
 mod field;
 
 pub use assertion::{Assertion, Octets};
-pub use cloud::{CloudHello, HubStatus};
+pub use cloud::{CloudAnswer, CloudAsk, CloudHello, HubStatus};
 pub use component::{Announcement, Bye, Heartbeat, Lost, TrustNotice};
 pub use config::{Config, Reported, Settings};
 pub use field::{Action, ByeReason, ConfigOutcome, ConfigPurpose, Interval, List, TrustState, V1};

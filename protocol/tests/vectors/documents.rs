@@ -26,7 +26,9 @@ fn every_route() -> Vec<Route> {
         Route::Down(id, Down::Trust),
         Route::ToCloud(id, ToCloud::Status),
         Route::ToCloud(id, ToCloud::Lost),
+        Route::ToCloud(id, ToCloud::Answer),
         Route::FromCloud(id, FromCloud::Hello),
+        Route::FromCloud(id, FromCloud::Ask),
     ];
     for route in &all {
         match route {
@@ -41,8 +43,8 @@ fn every_route() -> Vec<Route> {
                 | Up::Stream(_),
             )
             | Route::Down(_, Down::Trust | Down::Config | Down::Relayed)
-            | Route::ToCloud(_, ToCloud::Status | ToCloud::Lost)
-            | Route::FromCloud(_, FromCloud::Hello) => {}
+            | Route::ToCloud(_, ToCloud::Status | ToCloud::Lost | ToCloud::Answer)
+            | Route::FromCloud(_, FromCloud::Hello | FromCloud::Ask) => {}
         }
     }
     all

@@ -15,8 +15,8 @@ use protocol::{
     cbor::{self, DecodeError},
     id::{ComponentId, Slug},
     message::{
-        Announcement, Assertion, Bye, CloudHello, Config, Heartbeat, HubStatus, Lost, Reported,
-        TrustNotice,
+        Announcement, Assertion, Bye, CloudAnswer, CloudAsk, CloudHello, Config, Heartbeat,
+        HubStatus, Lost, Reported, TrustNotice,
     },
     refusal::Refusal,
     topic::{Down, FromCloud, Route, ToCloud, Up},
@@ -60,6 +60,8 @@ fn kinds() -> Vec<Kind> {
         kind("trust-notice", Route::Down(id, Down::Trust), message::<TrustNotice>),
         kind("hub-status", Route::ToCloud(id, ToCloud::Status), message::<HubStatus>),
         kind("cloud-hello", Route::FromCloud(id, FromCloud::Hello), message::<CloudHello>),
+        kind("cloud-ask", Route::FromCloud(id, FromCloud::Ask), message::<CloudAsk>),
+        kind("cloud-answer", Route::ToCloud(id, ToCloud::Answer), message::<CloudAnswer>),
         kind("stream-value", Route::Up(id, Up::Stream(state)), stream_value),
     ]
 }
@@ -90,6 +92,7 @@ fn reasons(error: &DecodeError) -> Vec<String> {
         ("a map must hold", &["map-too-long"]),
         ("not a valid", &["bad-text"]),
         ("not a value of", &["unknown-value"]),
+        ("no refusal has this", &["unknown-value"]),
         ("an interval must be", &["out-of-range"]),
         ("a list must hold", &["list-order", "list-twice", "list-too-long"]),
         ("invalid length", &["wrong-length"]),

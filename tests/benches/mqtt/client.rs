@@ -21,6 +21,8 @@ pub(crate) struct Client {
     topic: String,
     next: u16,
     buffer: Vec<u8>,
+    /// What came and was not looked at yet.
+    pending: Vec<u8>,
 }
 
 impl Client {
@@ -54,7 +56,7 @@ impl Client {
         let mut answer = [0; 4];
         stream.read_exact(&mut answer).await?;
         anyhow::ensure!(answer == [0x20, 2, 0, 0], "not let in: {answer:?}");
-        Ok(Self { stream, topic, next: 0, buffer: vec![0; 4096] })
+        Ok(Self { stream, topic, next: 0, buffer: vec![0; 4096], pending: Vec::new() })
     }
 
     /// Publishes with a full window until the time is over; the answer is how many were acknowledged.
@@ -100,9 +102,90 @@ impl Client {
         out.resize(out.len() + PAYLOAD - 5, self.next as u8);
     }
 
+    /// The same client, which publishes there.
+    pub(crate) fn publishing_to(self, topic: String) -> Self {
+        Self { topic, ..self }
+    }
+
+    /// Subscribes to a topic at QoS 1.
+    pub(crate) async fn subscribe(&mut self, topic: &str) -> anyhow::Result<()> {
+        let mut packet = vec![0x82, (5 + topic.len()) as u8, 0, 1, 0, topic.len() as u8];
+        packet.extend(topic.as_bytes());
+        packet.push(1);
+        self.stream.write_all(&packet).await?;
+        self.stream.flush().await?;
+        let mut answer = [0; 5];
+        self.stream.read_exact(&mut answer).await?;
+        anyhow::ensure!(answer[4] == 1, "not subscribed: {answer:?}");
+        Ok(())
+    }
+
+    /// Publishes so many at once.
+    pub(crate) async fn send(&mut self, count: u16) -> anyhow::Result<()> {
+        let mut out = Vec::new();
+        (0..count).for_each(|_| self.put(&mut out));
+        self.stream.write_all(&out).await?;
+        Ok(self.stream.flush().await?)
+    }
+
+    /// Waits for so many acknowledgements.
+    pub(crate) async fn take_acknowledgements(&mut self, count: u16) -> anyhow::Result<()> {
+        let mut left = usize::from(count) * 4;
+        while left > 0 {
+            let most = left.min(self.buffer.len());
+            let read = self.stream.read(&mut self.buffer[..most]).await?;
+            anyhow::ensure!(read > 0, "closed");
+            anyhow::ensure!(
+                self.buffer[0] == 0x40 || read < 4,
+                "refused: {:?}",
+                &self.buffer[..read]
+            );
+            left -= read;
+        }
+        Ok(())
+    }
+
+    /// Waits for so many messages at QoS 1 and acknowledges them.
+    pub(crate) async fn take(&mut self, count: u16) -> anyhow::Result<()> {
+        let mut left = count;
+        while left > 0 {
+            let read = self.stream.read(&mut self.buffer).await?;
+            anyhow::ensure!(read > 0, "closed");
+            self.pending.extend(&self.buffer[..read]);
+            let (mut out, mut at) = (Vec::new(), 0);
+            while let Some((identifier, end)) = published(&self.pending[at..]) {
+                out.extend([0x40, 2, identifier[0], identifier[1]]);
+                at += end;
+                left = left.saturating_sub(1);
+            }
+            self.pending.drain(..at);
+            if !out.is_empty() {
+                self.stream.write_all(&out).await?;
+                self.stream.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) async fn swallow(&mut self) -> anyhow::Result<()> {
         loop {
             anyhow::ensure!(self.stream.read(&mut self.buffer).await? > 0, "closed");
         }
     }
+}
+
+/// Packet identifier and length of the whole PUBLISH at QoS 1 that these bytes begin with.
+fn published(bytes: &[u8]) -> Option<([u8; 2], usize)> {
+    let (mut length, mut at) = (0_usize, 1);
+    loop {
+        let byte = *bytes.get(at)?;
+        length |= usize::from(byte & 0x7f) << (7 * (at - 1));
+        at += 1;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    let body = bytes.get(at..at + length)?;
+    let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
+    Some(([body[2 + topic], body[3 + topic]], at + length))
 }

@@ -6,6 +6,7 @@
 mod bare;
 mod client;
 mod definitions;
+mod relay;
 mod report;
 mod server;
 
@@ -58,6 +59,15 @@ fn main() -> anyhow::Result<()> {
         }
     }
     for _ in 0..ROUNDS {
+        for kind in Kind::ANSWERING {
+            let server = Server::start(kind, &own, folder.path())?;
+            report
+                .relayed(kind, runtime.block_on(relay::load(&server, kind, &clients[..50], LOAD))?);
+            let server = Server::start(kind, &own, folder.path())?;
+            let times = runtime.block_on(relay::latency(&server, kind, &clients[..2]))?;
+            report.relay_latency(kind, times);
+        }
+        report.compiling(definitions::compiling(&folder.path().join("maker"))?);
         for kind in Kind::ANSWERING {
             let server = Server::start(kind, &own, folder.path())?;
             report.latency(kind, runtime.block_on(latency(&server, &clients[0]))?);

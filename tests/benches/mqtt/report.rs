@@ -11,6 +11,9 @@ pub(crate) struct Report {
     latencies: BTreeMap<Kind, Vec<(f64, f64)>>,
     connects: BTreeMap<Kind, Vec<(f64, f64, f64)>>,
     starts: BTreeMap<usize, Vec<(f64, f64)>>,
+    relayed: BTreeMap<Kind, Vec<(f64, f64)>>,
+    relay_latencies: BTreeMap<Kind, Vec<(f64, f64)>>,
+    compiling: Vec<f64>,
 }
 
 impl Report {
@@ -27,6 +30,18 @@ impl Report {
         self.connects.entry(kind).or_default().push(figures);
     }
 
+    pub(crate) fn relayed(&mut self, kind: Kind, load: Load) {
+        self.relayed.entry(kind).or_default().push((load.rate, load.cpu));
+    }
+
+    pub(crate) fn relay_latency(&mut self, kind: Kind, times: (f64, f64)) {
+        self.relay_latencies.entry(kind).or_default().push(times);
+    }
+
+    pub(crate) fn compiling(&mut self, milliseconds: f64) {
+        self.compiling.push(milliseconds);
+    }
+
     pub(crate) fn start(&mut self, known: usize, figures: (f64, f64)) {
         self.starts.entry(known).or_default().push(figures);
     }
@@ -36,6 +51,7 @@ impl Report {
         let tables = [
             ("256-byte QoS 1 publishes over mutual TLS 1.3, window 16", self.loads()),
             ("one in flight", self.answers()),
+            ("from one client to another, 25 pairs, 256 bytes, QoS 1 on both ways", self.relays()),
             ("1,000 connects, one after the other", self.connected()),
             ("the hub with nobody connected", self.idle()),
         ];
@@ -43,6 +59,8 @@ impl Report {
             // Whoever reads may be gone.
             let _ = writeln!(out, "{title}\n{table}\n");
         }
+        let text = "a changed definition, from its signed bytes to compiled schemas";
+        let _ = writeln!(out, "{text}: {:.2} ms", median(&self.compiling));
     }
 
     fn loads(&self) -> Table {
@@ -74,6 +92,33 @@ impl Report {
         for (kind, times) in &self.latencies {
             let of = |pick: fn(&(f64, f64)) -> f64| format!("{:.3}", median_of(times, pick));
             rows.add_row(vec![kind.name().into(), of(|t| t.0), of(|t| t.1)]);
+        }
+        rows
+    }
+
+    fn relays(&self) -> Table {
+        let mut rows = table(&[
+            "server",
+            "msg/s",
+            "× mosquitto",
+            "CPU µs/msg",
+            "× its CPU",
+            "one in flight: p50 ms",
+            "p99 ms",
+        ]);
+        for (kind, figures) in &self.relayed {
+            let peer = &self.relayed[&Kind::Mosquitto];
+            let (rate, cpu) = (median_of(figures, |r| r.0), median_of(figures, |r| r.1));
+            let times = &self.relay_latencies[kind];
+            rows.add_row(vec![
+                kind.relaying().into(),
+                format!("{rate:.0}"),
+                format!("{:.2}", rate / median_of(peer, |r| r.0)),
+                format!("{cpu:.1}"),
+                format!("{:.2}", cpu / median_of(peer, |r| r.1)),
+                format!("{:.3}", median_of(times, |t| t.0)),
+                format!("{:.3}", median_of(times, |t| t.1)),
+            ]);
         }
         rows
     }

@@ -42,6 +42,16 @@ impl Kind {
             Self::Hub => "hub, durable commit",
         }
     }
+
+    /// What it does with a message for another client.
+    pub(crate) fn relaying(self) -> &'static str {
+        match self {
+            Self::Mosquitto => "mosquitto: delivers",
+            Self::HubWithoutCommit => "hub, commit off: judges, signs, delivers",
+            Self::Hub => "hub: judges, records durably, signs, delivers",
+            Self::MosquittoForwarding | Self::BareRustls => self.name(),
+        }
+    }
 }
 
 pub(crate) struct Server {

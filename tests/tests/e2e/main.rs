@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise and prints its counts"
 )]
 
+mod cloud;
 mod command_line;
 mod config;
 mod definitions;

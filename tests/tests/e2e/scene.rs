@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 use tempfile::TempDir;
-use tests::harness::{Executable, Fleet, FleetPlan, Hub, HubPlan, maker};
+use tests::harness::{Cloud, Executable, Fleet, FleetPlan, Hub, HubPlan, maker};
 
 pub(crate) struct Scene {
     pub(crate) hub: Hub,
@@ -16,6 +16,14 @@ pub(crate) fn executable() -> Executable {
 
 impl Scene {
     pub(crate) fn with(set: &[(&str, &str)]) -> Self {
+        Self::make(set, None)
+    }
+
+    pub(crate) fn with_cloud(cloud: &Cloud) -> Self {
+        Self::make(&[], Some((cloud.folder.clone(), cloud.address.clone())))
+    }
+
+    fn make(set: &[(&str, &str)], cloud: Option<(PathBuf, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = maker(&folder.path().join("maker")).unwrap();
         let set = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -23,7 +31,7 @@ impl Scene {
             executable: executable(),
             folder: folder.path().join("hub"),
             maker: Some(root),
-            cloud: None,
+            cloud,
             set,
         };
         Self { hub: Hub::start(plan).unwrap(), folder, executable: executable() }

@@ -10,12 +10,15 @@ use crate::{
     effect::Answer,
     event::EventKind,
     input::{AccountChange, Actor, Command, Members, Selector, Wish},
+    persist,
 };
 use protocol::{
+    cbor,
     id::{ComponentId, Label},
-    message::TrustState,
+    message::{CloudAsk, TrustState},
     refusal::Refusal,
 };
+use serde_json::json;
 
 impl Hub {
     pub(super) fn command(&mut self, by: &Actor, command: Command) {
@@ -56,6 +59,38 @@ impl Hub {
                 self.out.answer = Answer::Refused { why: refusal, detail, retry_after: None };
             }
         }
+    }
+
+    /// The cloud asks; a number that came before is a replay, also after a restart.
+    pub(super) fn cloud_asks(&mut self, ask: CloudAsk) {
+        if ask.seq <= self.counters.cloud_asks {
+            self.count(Refusal::Replayed.slug());
+            let text = format!("the cloud: ask {} came before", ask.seq);
+            self.event(EventKind::CommandRefused, None, Some(Refusal::Replayed), text);
+            self.refuse(Refusal::Replayed, None);
+            return;
+        }
+        self.counters.cloud_asks = ask.seq;
+        self.write(persist::put_counters(&self.counters));
+        let id = ask.component;
+        let arguments =
+            ask.arguments.map_or_else(|| Ok(json!({})), |bytes| cbor::to_json(&bytes.0));
+        let command = match (ask.settings, ask.command, arguments) {
+            (Some(settings), None, _) => {
+                let wishes = settings.values().iter();
+                let wishes = wishes.map(|(name, value)| (name.clone(), Wish::Value(value.clone())));
+                Command::Configure(Members::One(id), wishes.collect())
+            }
+            (None, Some(name), Ok(arguments)) => Command::Give { id, name, arguments },
+            _ => {
+                self.count(Refusal::BadRequest.slug());
+                let text = format!("the cloud: ask {} is neither settings nor a command", ask.seq);
+                self.event(EventKind::CommandRefused, Some(id), Some(Refusal::BadRequest), text);
+                self.refuse(Refusal::BadRequest, None);
+                return;
+            }
+        };
+        self.command(&Actor::Cloud, command);
     }
 
     fn obey(&mut self, by: &Actor, command: Command) -> Result<Answer, Denied> {

@@ -200,6 +200,7 @@ impl Hub {
             Input::Issued { id, certificate, recovered } => self.issued(id, certificate, recovered),
             Input::Login { name, right, token, from } => self.login(&name, right, token, &from),
             Input::Command { by, command } => self.command(&by, command),
+            Input::CloudAsk(ask) => self.cloud_asks(ask),
             Input::Uplink(uplink) => self.uplink(uplink),
             Input::Store(state) => self.store_changed(state),
             Input::Tick => self.tick(),
