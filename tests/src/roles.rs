@@ -27,7 +27,11 @@ fn without_commit(args: Vec<OsString>) -> ExitCode {
         let (settings, _) = hub_agent::settings::read(&sources, std::iter::empty())?;
         hub_agent::telemetry::start(&settings)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let daemon = hub_agent::run::daemon(settings, hub_agent::store::Durability::Off);
+        let daemon = hub_agent::run::daemon(
+            settings,
+            hub_agent::store::Durability::Off,
+            Box::new(|| Err("a bench reads its settings once".into())),
+        );
         tokio::task::LocalSet::new().block_on(&runtime, daemon)
     };
     if run().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -85,6 +85,8 @@ kinds! {
     CommandRefused "command.refused" Medium,
     /// A component, or a person, gave another a command.
     CommandRelayed "command.relayed" Info,
+    /// Enforcing its definition would have refused something of a component on trial.
+    PolicyWouldDeny "policy.would-deny" Low,
     /// Somebody logged in.
     AuthLogin "auth.login" Info,
     /// Passwords are being guessed.
@@ -99,6 +101,12 @@ kinds! {
     ConfigRefused "config.refused" Medium,
     /// A component was told often enough and is still not what it shall be.
     ConfigUnproved "config.unproved" High,
+    /// The hub is at its own secure default again.
+    HubReset "hub.reset" Medium,
+    /// The daemon's settings were read again.
+    SettingsRead "settings.read" Info,
+    /// The daemon's settings have a mistake; those in force stay.
+    SettingsRefused "settings.refused" Medium,
     /// The connection to the cloud changed.
     UplinkChanged "uplink.changed" Info,
     /// The store takes no writes.

@@ -104,6 +104,8 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// The daemon read its settings again, and why they were not taken, if so.
+    SettingsRead(Option<String>),
     /// The cloud wants something of a component.
     CloudAsk(CloudAsk),
     /// The connection to the cloud changed.
@@ -335,6 +337,10 @@ pub enum Command {
         /// Whether it joins.
         joins: bool,
     },
+    /// Take what a component's definition would refuse, and report it; or enforce it again.
+    Trial(ComponentId, bool),
+    /// Undo what people made of the hub.
+    Reset,
     /// Open a pairing window with these one-time codes (80 random bits each).
     OpenPairing {
         /// The codes.

@@ -151,11 +151,14 @@ pub(super) async fn setup(
             advice: "the set-up code is printed when the hub starts without an owner".into(),
         });
     }
-    let hash = hashed(cell, &name, password).await?;
-    let add = AccountChange::Add { role: Role::Owner, hash };
-    let done = changed(cell, &Actor::Setup, Command::Account(name, add)).await?;
+    // Whoever comes second with the same code must not find it good while this one's password is hashed.
     cell.forget_setup_code();
-    Ok(done)
+    let made = async {
+        let hash = hashed(cell, &name, password).await?;
+        let add = AccountChange::Add { role: Role::Owner, hash };
+        changed(cell, &Actor::Setup, Command::Account(name, add)).await
+    };
+    made.await.inspect_err(|_| cell.restore_setup_code(wanted))
 }
 
 /// Checks how good a password is, and hashes it.

@@ -154,6 +154,11 @@ async fn route(
         (&Method::POST, ["v1", "login"]) => people::login(cell, local(uid), body).await,
         (&Method::DELETE, ["v1", "login"]) => people::logout(cell, by, &parts.headers).await,
         (&Method::POST, ["v1", "setup"]) => people::setup(cell, local(uid), body).await,
+        (&Method::POST, ["v1", "reset"]) => {
+            let done = changed(cell, by, Command::Reset).await?;
+            cell.announce_setup().map_err(|_| Failure::from(Refusal::Internal))?;
+            Ok(done)
+        }
         (&Method::GET, ["v1", "accounts"]) => Ok(people::list(cell)),
         (&Method::POST, ["v1", "accounts"]) => people::add(cell, by, body).await,
         (&Method::POST, ["v1", "accounts", name, "password"]) => {
@@ -362,12 +367,14 @@ fn command(cell: &HubCell, text: &str, verb: &str, wanted: &Wanted) -> Result<Co
             let name = wanted.name.clone().ok_or_else(|| bad("give a `name`"))?;
             Ok(Command::Rename(id, name))
         }
+        "trial" => Ok(Command::Trial(id, true)),
+        "enforce" => Ok(Command::Trial(id, false)),
         "join" | "part" => {
             let group = wanted.group.clone().ok_or_else(|| bad("give a `group`"))?;
             Ok(Command::Regroup { id, group, joins: verb == "join" })
         }
         _ => Err(bad(
-            "a component can be approved, quarantined, revoked, retired or renamed, or join or part from a group",
+            "the last part of the path is approve, quarantine, revoke, retire, rename, trial, enforce, join, part or command",
         )),
     }
 }
@@ -400,6 +407,10 @@ fn pairing(cell: &HubCell) -> Value {
 }
 
 async fn open_pairing(cell: &HubCell, by: &Actor, wanted: &Wanted) -> Result<Body, Failure> {
+    if cell.est_address().is_none() {
+        let advice = "enrolment is off (est.listen in the settings), so a code would be of no use";
+        return Err(Failure { advice: advice.into(), ..Refusal::WrongState.into() });
+    }
     let count = wanted.count.unwrap_or(1);
     if !(1..=MAX_CODES).contains(&count) {
         return Err(bad(format!("a window has 1 to {MAX_CODES} codes")));

@@ -32,6 +32,16 @@ pub(super) enum Component {
     Revoke(Reasoned),
     /// Let a component leave the product
     Retire(Reasoned),
+    /// Only report what a component's definition would refuse of its values, instead of enforcing it
+    Trial {
+        /// Id, its beginning, or name
+        id: String,
+    },
+    /// End a trial: enforce the definition again
+    Enforce {
+        /// Id, its beginning, or name
+        id: String,
+    },
     /// Give a component a command that its definition lets the owner give
     Command {
         /// Id, its beginning, or name
@@ -81,6 +91,12 @@ pub(super) fn obey(hub: &Hub, output: &Output, command: Component) -> Result<(),
         Component::Retire(r) => reasoned(hub, output, &r, "retire", "retired"),
         Component::Rename { id, name } => {
             say(output, &hub.post(&path(&id, "/rename"), &json!({ "name": name }))?, "renamed")
+        }
+        Component::Trial { id } => {
+            say(output, &hub.post(&path(&id, "/trial"), &json!({}))?, "on trial")
+        }
+        Component::Enforce { id } => {
+            say(output, &hub.post(&path(&id, "/enforce"), &json!({}))?, "enforced")
         }
         Component::Command { id, name, arguments } => {
             let arguments: Value = serde_json::from_str(&arguments)

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     pki::{certificate, files, maker::Maker},
-    settings::Settings,
+    settings::{Settings, SocketAccess},
     store::{Disk, DiskSettings, Durability, Seal, StoreError},
 };
 use protocol::time::Timestamp;
@@ -53,6 +53,7 @@ pub(super) fn look(hub: &Hub, output: &Output, settings: &Settings) -> Result<()
     }));
     findings.extend(daemon(hub, settings));
     findings.extend(definitions(hub));
+    findings.extend(weakened(hub, settings));
     show_all(output, &findings);
     let bad = findings.iter().filter(|finding| matches!(finding.verdict, Verdict::Bad)).count();
     if bad > 0 {
@@ -60,6 +61,25 @@ pub(super) fn look(hub: &Hub, output: &Output, settings: &Settings) -> Result<()
     } else {
         Ok(())
     }
+}
+
+/// What the owner made weaker than it is by default.
+fn weakened(hub: &Hub, settings: &Settings) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if settings.socket_access == SocketAccess::Everyone {
+        let text = "every local user may connect to the local socket, and must log in there; the default is owner";
+        found.push(warning("admin.access", text));
+    }
+    let Ok(components) = hub.get("/v1/components") else { return found };
+    let all = components.as_array().map(Vec::as_slice).unwrap_or_default();
+    let on_trial = all.iter().filter(|one| one["on_trial"] == true).count();
+    if on_trial > 0 {
+        let text = format!(
+            "definitions of {on_trial} components are not enforced; end that with: hub-agent component enforce ID"
+        );
+        found.push(warning("on trial", text));
+    }
+    found
 }
 
 fn show_all(output: &Output, findings: &[Finding]) {

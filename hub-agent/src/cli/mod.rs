@@ -11,7 +11,10 @@ mod pairing;
 mod policy;
 mod show;
 
-use crate::settings::{self, Raw, Settings, Sources};
+use crate::{
+    run::Reread,
+    settings::{self, Raw, Settings, Sources},
+};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use client::{ClientError, Hub};
 use serde_json::Value;
@@ -29,6 +32,14 @@ pub enum Failure {
     Refused(String),
     /// 4: something is not as it should be.
     Verification(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Failed(why) | Self::Usage(why) | Self::Refused(why) | Self::Verification(why)) =
+            self;
+        f.write_str(why)
+    }
 }
 
 impl Failure {
@@ -68,7 +79,7 @@ struct Cli {
     command: What,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Common {
     /// Settings file [default: /etc/hub-agent/hub.toml when it exists]
     #[arg(long, global = true, value_name = "FILE")]
@@ -133,6 +144,13 @@ enum What {
     /// The daemon's settings
     #[command(subcommand)]
     Settings(SettingsCommand),
+    /// Undo what people made of the hub: accounts, logins, names, groups, trials, and settings of components;
+    /// identities, definitions, events and counters stay
+    Reset {
+        /// Must be given: this cannot be undone
+        #[arg(long, required = true)]
+        to_default: bool,
+    },
     /// Look for what is wrong on this machine
     Doctor,
     /// Completions for a shell
@@ -201,11 +219,7 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let code = failure.code();
-            let (Failure::Failed(why)
-            | Failure::Usage(why)
-            | Failure::Refused(why)
-            | Failure::Verification(why)) = failure;
-            show::complain(&why);
+            show::complain(&failure.to_string());
             ExitCode::from(code)
         }
     }
@@ -222,7 +236,21 @@ fn obey(cli: Cli, output: &Output) -> Result<(), Failure> {
     let (settings, raw) = read_settings(&cli.common, set)?;
     let hub = Hub::new(&settings.socket);
     match cli.command {
-        What::Run { .. } => run(settings),
+        What::Run { set } => {
+            let common = cli.common.clone();
+            let reread = move || {
+                let read = read_settings(&common, &set);
+                read.map(|(settings, _)| settings).map_err(|failure| failure.to_string())
+            };
+            run(settings, Box::new(reread))
+        }
+        What::Reset { to_default: _ } => {
+            let answer = hub.post("/v1/reset", &serde_json::json!({}))?;
+            let text =
+                "the hub is at its secure default; components follow: hub-agent config list\n";
+            output.answer(&answer, |_| output.raw(text));
+            Ok(())
+        }
         What::Status => status(&hub, output),
         What::Component(command) => component::obey(&hub, output, command),
         What::Definition(command) => definition::obey(&hub, output, command),
@@ -268,10 +296,10 @@ fn read_settings(common: &Common, set: &[String]) -> Result<(Settings, Raw), Fai
     settings::read(&sources, std::env::vars()).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-fn run(settings: Settings) -> Result<(), Failure> {
+fn run(settings: Settings, reread: Reread) -> Result<(), Failure> {
     let failed = |error: anyhow::Error| Failure::Failed(format!("{error:#}"));
     crate::telemetry::start(&settings).map_err(failed)?;
-    crate::run::run(settings).map_err(failed)
+    crate::run::run(settings, reread).map_err(failed)
 }
 
 fn status(hub: &Hub, output: &Output) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ use crate::{
     telemetry,
 };
 use bytes::Bytes;
+use hub_core::access::pairing::code_text;
 use hub_core::{Actor, Answer, Cut, Effects, Hub, Input, Now, Outbound, Permitted, StoreState};
 use mqtt_endpoint::{CommitId, Handle, Qos, ReasonCode, Refused};
 use protocol::{
@@ -75,7 +76,7 @@ pub struct HubCell {
     dirty: Notify,
     /// An event was added.
     happened: Notify,
-    addresses: Cell<(SocketAddr, SocketAddr)>,
+    addresses: Cell<(SocketAddr, Option<SocketAddr>)>,
 }
 
 /// Longest time the last commit may take when the daemon ends.
@@ -103,7 +104,7 @@ impl HubCell {
             passwords: Semaphore::new(1),
             dirty: Notify::new(),
             happened: Notify::new(),
-            addresses: Cell::new((nowhere, nowhere)),
+            addresses: Cell::new((nowhere, None)),
         });
         cell.refresh_revoked();
         cell
@@ -169,17 +170,26 @@ impl HubCell {
         self.setup_code.get()
     }
 
-    /// A new code to make the first owner's account with, if there is none yet.
+    /// Prints a new code to make the first owner's account with, while there is none.
     ///
     /// # Errors
     /// When the system gives no randomness.
-    pub fn new_setup_code(&self) -> Result<Option<[u8; 10]>, PkiError> {
+    pub fn announce_setup(&self) -> Result<(), PkiError> {
         if self.look(Hub::needs_setup) {
             let mut code = [0; 10];
             aws_lc_rs::rand::fill(&mut code).map_err(|_| PkiError::Randomness)?;
             self.setup_code.set(Some(code));
+            let code = code_text(&code);
+            tracing::warn!(
+                "nobody can log in yet; whoever has this code makes the first owner's account: hub-agent account setup NAME --code {code}"
+            );
         }
-        Ok(self.setup_code.get())
+        Ok(())
+    }
+
+    /// What the code was for failed: it is good again.
+    pub fn restore_setup_code(&self, code: [u8; 10]) {
+        self.setup_code.set(Some(code));
     }
 
     /// The code was used.
@@ -188,7 +198,7 @@ impl HubCell {
     }
 
     /// Remembers where the daemon listens.
-    pub fn listens(&self, mqtt: SocketAddr, est: SocketAddr) {
+    pub fn listens(&self, mqtt: SocketAddr, est: Option<SocketAddr>) {
         self.addresses.set((mqtt, est));
     }
 
@@ -198,9 +208,9 @@ impl HubCell {
         self.addresses.get().0
     }
 
-    /// Where components enrol.
+    /// Where components enrol, unless that is off.
     #[must_use]
-    pub fn est_address(&self) -> SocketAddr {
+    pub fn est_address(&self) -> Option<SocketAddr> {
         self.addresses.get().1
     }
 

@@ -18,29 +18,37 @@ use crate::{
     store::{Committer, Disk, DiskSettings, Durability, Seal, Stored},
 };
 use anyhow::Context;
-use hub_core::{Hub, OwnIdentity, Table, Uplink, access::pairing::code_text};
+use hub_core::{Hub, OwnIdentity, Table, Uplink};
 use mqtt_endpoint::{Endpoint, Handle, tls};
 use protocol::id::Label;
 use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, task::LocalSet};
+use tokio::{net::TcpListener, signal::unix::Signal, task::LocalSet};
 
 /// How often the hub is told the time.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Runs the daemon until it is told to stop.
+/// Reads the settings again; the error says what is wrong with them.
+pub type Reread = Box<dyn Fn() -> Result<Settings, String>>;
+
+/// Runs the daemon until it is told to stop. On SIGHUP it reads its settings again: new definitions come into
+/// force at once, the rest waits for a restart; settings with a mistake change nothing.
 ///
 /// # Errors
 /// When it cannot start, or cannot make its last state durable.
-pub fn run(settings: Settings) -> anyhow::Result<()> {
+pub fn run(settings: Settings, reread: Reread) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, daemon(settings, Durability::Full))
+    LocalSet::new().block_on(&runtime, daemon(settings, Durability::Full, reread))
 }
 
 /// The daemon as a task, for benches that leave durability out.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn daemon(mut settings: Settings, durability: Durability) -> anyhow::Result<()> {
+pub async fn daemon(
+    mut settings: Settings,
+    durability: Durability,
+    reread: Reread,
+) -> anyhow::Result<()> {
     let clock = Clock::start();
     let ca = HubCa::open(&settings.data_dir.join("pki"), clock.now().wall)?;
     let makers: Vec<_> = settings
@@ -69,18 +77,18 @@ pub async fn daemon(mut settings: Settings, durability: Durability) -> anyhow::R
         definitions::put_in_force(&cell, folder)?;
     }
     let mqtt = TcpListener::bind(settings.mqtt_listen).await.context(settings.mqtt_listen)?;
-    let est = TcpListener::bind(settings.est_listen).await.context(settings.est_listen)?;
-    cell.listens(mqtt.local_addr()?, est.local_addr()?);
+    let est = match settings.est_listen {
+        Some(address) => Some(TcpListener::bind(address).await.context(address)?),
+        None => None,
+    };
+    let est_address = est.as_ref().map(TcpListener::local_addr).transpose()?;
+    cell.listens(mqtt.local_addr()?, est_address);
     let socket = admin::bind(&settings.socket, settings.socket_access)?;
-    if let Some(code) = cell.new_setup_code()? {
-        let code = code_text(&code);
-        tracing::warn!(
-            "nobody can log in yet; whoever has this code makes the first owner's account: hub-agent account setup NAME --code {code}"
-        );
-    }
+    cell.announce_setup()?;
     serve(&cell, handle, mqtt, est)?;
     let api = admin::serve(socket, cell.clone());
     tokio::task::spawn_local(api);
+    tokio::task::spawn_local(read_again(cell.clone(), shutdown::hang_ups()?, reread));
     match &settings.cloud {
         Some(cloud) => drop(tokio::task::spawn_local(links::cloud::run(
             cell.clone(),
@@ -88,12 +96,24 @@ pub async fn daemon(mut settings: Settings, durability: Durability) -> anyhow::R
         ))),
         None => drop(cell.apply(hub_core::Input::Uplink(Uplink::NotConfigured))),
     }
-    tracing::info!(mqtt = %cell.mqtt_address(), est = %cell.est_address(), socket = %settings.socket.display(), "ready");
+    tracing::info!(mqtt = %cell.mqtt_address(), est = ?cell.est_address(), socket = %settings.socket.display(), "ready");
     shutdown::ready();
     let result = cell.clone().work(completions, TICK, shutdown::asked()?).await;
     // Nobody may find a socket that nobody serves.
     let _ = std::fs::remove_file(&settings.socket);
     result
+}
+
+async fn read_again(cell: Rc<HubCell>, mut hang_ups: Signal, reread: Reread) {
+    while hang_ups.recv().await.is_some() {
+        let read = reread().and_then(|settings| {
+            let folder = settings.definitions.as_deref();
+            folder.map_or(Ok(()), |folder| {
+                definitions::put_in_force(&cell, folder).map_err(|error| format!("{error:#}"))
+            })
+        });
+        cell.apply(hub_core::Input::SettingsRead(read.err()));
+    }
 }
 
 fn open_store(settings: &Settings, durability: Durability) -> anyhow::Result<Disk> {
@@ -133,7 +153,7 @@ fn serve(
     cell: &Rc<HubCell>,
     handle: Handle,
     mqtt: TcpListener,
-    est: TcpListener,
+    est: Option<TcpListener>,
 ) -> anyhow::Result<()> {
     let settings = cell.settings();
     let ca = cell.ca().certificate().clone();
@@ -150,6 +170,8 @@ fn serve(
     let endpoint = Endpoint::new(handle, gate, Arc::new(mqtt_tls));
     tokio::task::spawn_local(async move { endpoint.serve(mqtt).await });
     let desk = Rc::new(links::enrolment::Desk::new(cell.clone()));
-    tokio::task::spawn_local(est::serve(est, Arc::new(est_tls), desk, settings.est.clone()));
+    if let Some(est) = est {
+        tokio::task::spawn_local(est::serve(est, Arc::new(est_tls), desk, settings.est.clone()));
+    }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Signals, and what systemd is told.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Ends when the daemon is asked to stop.
 ///
@@ -15,6 +15,14 @@ pub(super) fn asked() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Asks to read the settings again.
+///
+/// # Errors
+/// When signals cannot be listened to.
+pub(super) fn hang_ups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 /// Tells systemd that the daemon is ready. Without systemd nothing happens.

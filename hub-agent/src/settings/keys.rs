@@ -35,7 +35,11 @@ pub const KEYS: &[Key] = &[
         "messages per second of one component, with a burst of two seconds",
     ),
     key("mqtt.bytes_per_second", "1048576", "bytes per second of one component, likewise"),
-    key("est.listen", "0.0.0.0:8884", "address and port for enrolment"),
+    key(
+        "est.listen",
+        "0.0.0.0:8884",
+        "address and port for enrolment; off: nobody new comes in, and nobody renews",
+    ),
     key("est.connections", "256", "connections in total"),
     key("est.per_address", "16", "connections from one address"),
     key("admin.socket", "", "path of the local socket; empty: admin.sock in the data folder"),

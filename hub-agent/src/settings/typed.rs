@@ -19,8 +19,8 @@ pub struct Settings {
     pub mqtt_listen: SocketAddr,
     /// Bounds there.
     pub mqtt: Limits,
-    /// Where components enrol.
-    pub est_listen: SocketAddr,
+    /// Where components enrol, unless that is off.
+    pub est_listen: Option<SocketAddr>,
     /// Bounds there.
     pub est: EstLimits,
     /// The local socket.
@@ -109,7 +109,13 @@ impl Settings {
             names: read.text("names").split(',').map(|name| name.trim().to_owned()).collect(),
             mqtt_listen: read.parsed("mqtt.listen", "an address and port such as 0.0.0.0:8883")?,
             mqtt: read.mqtt()?,
-            est_listen: read.parsed("est.listen", "an address and port such as 0.0.0.0:8884")?,
+            est_listen: match read.text("est.listen") {
+                "off" => None,
+                _ => {
+                    let rule = "an address and port such as 0.0.0.0:8884, or off";
+                    Some(read.parsed("est.listen", rule)?)
+                }
+            },
             est: EstLimits {
                 connections: read.count("est.connections")?,
                 per_address: read.count("est.per_address")?,

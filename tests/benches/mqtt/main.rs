@@ -1,7 +1,7 @@
 //! The hub beside mosquitto: the same certificates, the same load, interleaved rounds on one machine.
 //! Trust the ratios and the CPU per message; single rates belong to the machine. Needs mosquitto.
 //!
-//! `cargo bench -p tests --bench mqtt`
+//! `cargo bench -p tests --bench mqtt`, with `-- relays` for messages between clients alone
 
 mod bare;
 mod client;
@@ -45,6 +45,11 @@ fn main() -> anyhow::Result<()> {
     definitions::write(&folder.path().join("definitions"), &folder.path().join("maker"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::default();
+    relays(&mut report, &runtime, &own, folder.path(), &clients)?;
+    if args.iter().any(|arg| arg == "relays") {
+        report.print();
+        return Ok(());
+    }
     for count in [50, 500] {
         for _ in 0..ROUNDS {
             for kind in Kind::LOADED {
@@ -61,15 +66,6 @@ fn main() -> anyhow::Result<()> {
     for _ in 0..ROUNDS {
         for kind in Kind::ANSWERING {
             let server = Server::start(kind, &own, folder.path())?;
-            report
-                .relayed(kind, runtime.block_on(relay::load(&server, kind, &clients[..50], LOAD))?);
-            let server = Server::start(kind, &own, folder.path())?;
-            let times = runtime.block_on(relay::latency(&server, kind, &clients[..2]))?;
-            report.relay_latency(kind, times);
-        }
-        report.compiling(definitions::compiling(&folder.path().join("maker"))?);
-        for kind in Kind::ANSWERING {
-            let server = Server::start(kind, &own, folder.path())?;
             report.latency(kind, runtime.block_on(latency(&server, &clients[0]))?);
         }
         for kind in Kind::CONNECTED {
@@ -81,6 +77,29 @@ fn main() -> anyhow::Result<()> {
         }
     }
     report.print();
+    Ok(())
+}
+
+/// Messages from one client to another, and definitions that change.
+fn relays(
+    report: &mut Report,
+    runtime: &tokio::runtime::Runtime,
+    own: &Executable,
+    folder: &Path,
+    clients: &[device_sim::flash::Flash],
+) -> anyhow::Result<()> {
+    for _ in 0..ROUNDS {
+        for kind in Kind::ANSWERING {
+            let server = Server::start(kind, own, folder)?;
+            let load = runtime.block_on(relay::load(&server, kind, &clients[..50], LOAD))?;
+            report.relayed(kind, load);
+            drop(server);
+            let server = Server::start(kind, own, folder)?;
+            let times = runtime.block_on(relay::latency(&server, kind, &clients[..2]))?;
+            report.relay_latency(kind, times);
+        }
+        report.compiling(definitions::compiling(&folder.join("maker"))?);
+    }
     Ok(())
 }
 

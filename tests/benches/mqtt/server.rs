@@ -13,6 +13,9 @@ use std::{
 };
 use tests::harness::{Executable, wait_until};
 
+/// Longest time until a server listens; one that was killed under load has a store to look through.
+const START: Duration = Duration::from_secs(120);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Mosquitto,
@@ -71,7 +74,9 @@ impl Server {
         let log = fs::File::create(folder.join("server.log"))?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let server = Self { child: child.with_context(|| format!("starting {kind:?}"))?, port };
-        wait_until(Duration::from_secs(20), || Ok(TcpStream::connect(("127.0.0.1", port))?))?;
+        let listens = wait_until(START, || Ok(TcpStream::connect(("127.0.0.1", port))?));
+        let log = || fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+        listens.with_context(|| format!("{kind:?} does not listen: {}", log()))?;
         Ok(server)
     }
 

@@ -84,13 +84,27 @@ impl Hub {
             ask(&plan, &["status"])?.json().map(Ok)
         })??;
         let port = |name: &str| {
-            let address = status["listens"][name].as_str().unwrap_or_default();
+            let Some(address) = status["listens"][name].as_str() else { return Ok(0) };
             address.rsplit(':').next().and_then(|port| port.parse().ok()).context("a port")
         };
         let fingerprint =
             status["status"]["hub"]["ca_fingerprint"].as_str().unwrap_or_default().parse()?;
         let (mqtt_port, est_port) = (port("mqtt")?, port("est")?);
         Ok(Self { plan, process, mqtt_port, est_port, fingerprint, start_time: started.elapsed() })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Tells it to read its settings again.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn hang_up(&self) -> anyhow::Result<()> {
+        self.process.signal(rustix::process::Signal::HUP)
     }
 
     /// Asks with these arguments, in JSON.

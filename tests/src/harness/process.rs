@@ -87,12 +87,17 @@ impl Process {
     /// # Errors
     /// When it does not end in time.
     pub fn stop(&mut self) -> anyhow::Result<ExitStatus> {
-        let pid = i32::try_from(self.child.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .context("a process number")?;
-        kill_process(pid, Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         self.wait(PATIENCE)
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        Ok(kill_process(pid.context("a process number")?, signal)?)
     }
 
     /// Waits for its end.

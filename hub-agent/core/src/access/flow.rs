@@ -1,7 +1,7 @@
 //! How much a component says, in which order, and how often it is refused. Kept in memory only: a
 //! restart of the hub forgives.
 
-use protocol::id::Slug;
+use protocol::{id::Slug, refusal::Refusal};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A burst as long as this at the declared rate passes at once.
@@ -50,6 +50,16 @@ pub(crate) enum Held {
     TooMany,
     /// Its number fell.
     Fell,
+}
+
+impl Held {
+    /// The reason as others are told it.
+    pub(crate) fn refusal(self) -> Refusal {
+        match self {
+            Self::TooMany => Refusal::SlowDown,
+            Self::Fell => Refusal::OutOfOrder,
+        }
+    }
 }
 
 impl Flow {

@@ -2,6 +2,7 @@
 
 use super::Hub;
 use crate::{
+    access::gate::shortened,
     effect::Write,
     event::EventKind,
     input::{StoreState, Uplink},
@@ -67,6 +68,20 @@ impl Hub {
             StoreState::Unavailable => {
                 let text = "nothing can be made durable: acknowledgements are refused until disk space returns";
                 self.event(EventKind::StoreDegraded, None, None, text);
+            }
+        }
+    }
+
+    /// The daemon was told to read its settings again.
+    pub(super) fn settings_read(&mut self, refused: Option<String>) {
+        match refused {
+            None => {
+                let text = "read again; what needs a restart waits for one";
+                self.event(EventKind::SettingsRead, None, None, text);
+            }
+            Some(why) => {
+                let text = shortened(&format!("those in force stay: {why}"));
+                self.event(EventKind::SettingsRefused, None, None, text);
             }
         }
     }

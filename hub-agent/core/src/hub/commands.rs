@@ -29,6 +29,7 @@ impl Hub {
             | Command::Revoke(id, _)
             | Command::Retire(id, _)
             | Command::Rename(id, _)
+            | Command::Trial(id, _)
             | Command::Configure(Members::One(id), _)
             | Command::Restore(Members::One(id))
             | Command::Give { id, .. }
@@ -36,6 +37,7 @@ impl Hub {
             Command::Approve(Selector::AllPending)
             | Command::OpenPairing { .. }
             | Command::ClosePairing
+            | Command::Reset
             | Command::Configure(..)
             | Command::Restore(_)
             | Command::Account(..)
@@ -96,6 +98,7 @@ impl Hub {
     fn obey(&mut self, by: &Actor, command: Command) -> Result<Answer, Denied> {
         gate::authorize_operation(by.role(), operation(by, &command))?;
         let done = match command {
+            Command::Reset => self.reset(by),
             Command::Account(name, change) => self.change_account(&name, change),
             Command::Logout(token) => self.logout(&token),
             Command::Configure(members, wishes) => return self.configure(by, &members, &wishes),
@@ -119,6 +122,7 @@ impl Hub {
                 if left { Ok(Answer::Changed(1)) } else { Err(Refusal::WrongState) }
             }
             Command::Rename(id, name) => self.rename(id, name),
+            Command::Trial(id, on) => self.trial(by, id, on),
             Command::OpenPairing { codes, duration, approve } => {
                 let until = self.now.wall.plus(duration.min(MAX_WINDOW));
                 self.pairing.open(codes, approve, until);
@@ -204,6 +208,18 @@ impl Hub {
         Ok(Answer::Changed(1))
     }
 
+    fn trial(&mut self, by: &Actor, id: ComponentId, on: bool) -> Result<Answer, Refusal> {
+        let now = self.now.wall;
+        let record = self.inventory.get_mut(id).ok_or(Refusal::Unknown)?;
+        if std::mem::replace(&mut record.on_trial, on) == on {
+            return Err(Refusal::WrongState);
+        }
+        let word = if on { "begins" } else { "ends" };
+        record.note(now, "trial", "", format_args!("{word}, by {by}"));
+        self.save(id);
+        Ok(Answer::Changed(1))
+    }
+
     fn rename(&mut self, id: ComponentId, name: Label) -> Result<Answer, Refusal> {
         let taken =
             self.inventory.all().any(|other| other.id != id && other.name.as_ref() == Some(&name));
@@ -230,7 +246,11 @@ fn operation(by: &Actor, command: &Command) -> Operation {
         | Command::OpenPairing { .. }
         | Command::ClosePairing => Operation::Install,
         Command::Restore(_) => Operation::Restore,
-        Command::Revoke(..) | Command::Retire(..) | Command::Define(_) => Operation::Own,
+        Command::Revoke(..)
+        | Command::Retire(..)
+        | Command::Define(_)
+        | Command::Trial(..)
+        | Command::Reset => Operation::Own,
         // Everybody may change the own password.
         Command::Account(name, AccountChange::Password(_)) if by.is(name) => Operation::Look,
         Command::Account(..) => Operation::Accounts,
@@ -245,6 +265,8 @@ fn describe(command: &Command) -> String {
         Command::Quarantine(_, reason) => format!("quarantine: {reason}"),
         Command::Revoke(_, reason) => format!("revoke: {reason}"),
         Command::Retire(_, reason) => format!("retire: {reason}"),
+        Command::Trial(_, true) => "only report what its definition would refuse".into(),
+        Command::Trial(_, false) => "enforce its definition".into(),
         Command::Rename(_, name) => format!("rename to {name}"),
         Command::OpenPairing { codes, duration, approve } => {
             let advance = if *approve { ", approved in advance" } else { "" };
@@ -270,6 +292,7 @@ fn describe(command: &Command) -> String {
             format!("change the password of {name}")
         }
         Command::Account(name, AccountChange::Remove) => format!("remove the account {name}"),
+        Command::Reset => "reset the hub to its secure default".into(),
         Command::Logout(_) => "log out".into(),
         Command::Give { name, .. } => format!("give the command {name}"),
         Command::Restore(Members::One(_)) => "restore the secure default".into(),

@@ -69,6 +69,7 @@ impl Hub {
         for (id, kind) in self.meant(members)? {
             let named = matches!(members, Members::One(_));
             let change = gate::authorize_change(by, id, &kind, wishes, named)?;
+            self.next_revision(id).ok_or(Refusal::Full)?;
             changes.extend(change.map(|change| (change, kind)));
         }
         if changes.is_empty() {
@@ -92,7 +93,10 @@ impl Hub {
         let changes: Vec<_> = self
             .meant(members)?
             .into_iter()
-            .map(|(id, kind)| Ok((gate::authorize_restore(by.role(), id)?, kind)))
+            .map(|(id, kind)| {
+                self.next_revision(id).ok_or(Refusal::Full)?;
+                Ok((gate::authorize_restore(by.role(), id)?, kind))
+            })
             .collect::<Result<_, Denied>>()?;
         let count = changes.len();
         for (change, kind) in changes {
@@ -183,6 +187,16 @@ impl Hub {
         self.want(id, kind, purpose, changes, &by.to_string())
     }
 
+    /// The number of its next configuration, unless it claims to have the last there is.
+    fn next_revision(&self, id: ComponentId) -> Option<u32> {
+        let facts = self.inventory.get(id)?.facts.as_ref();
+        let announced = facts.map_or(0, |facts| facts.config);
+        match self.configs.get(id) {
+            Some(known) => known.next_revision(announced),
+            None => announced.checked_add(1),
+        }
+    }
+
     /// A new configuration is wanted of a component.
     fn want(
         &mut self,
@@ -193,14 +207,9 @@ impl Hub {
         by: &str,
     ) -> Result<(), Refusal> {
         let (now, definition) = (self.now.wall, kind.definition());
-        let Some(record) = self.inventory.get_mut(id) else { return Err(Refusal::Unknown) };
-        let announced = record.facts.as_ref().map_or(0, |facts| facts.config);
         let former = self.configs.get(id).cloned();
-        let next = match &former {
-            Some(known) => known.next_revision(announced),
-            None => announced.checked_add(1),
-        };
-        let revision = next.ok_or(Refusal::Full)?;
+        let revision = self.next_revision(id).ok_or(Refusal::Full)?;
+        let Some(record) = self.inventory.get_mut(id) else { return Err(Refusal::Unknown) };
         // A restore that is not proved yet must not turn into a mere change.
         let restoring = former.as_ref().is_some_and(|known| {
             known.desired.purpose == ConfigPurpose::Restore
@@ -258,7 +267,11 @@ impl Hub {
             return;
         };
         let (kind, known) = (kind.clone(), self.configs.get(id).map(|one| one.desired.clone()));
-        let Some(known) = known else { return };
+        let Some(known) = known else {
+            // The revision before declared nothing that could be told.
+            self.is_at_baseline(id);
+            return;
+        };
         let now = (self.now.wall, "");
         let changes = known.changes.clone();
         let fresh = Desired::of(kind.definition(), known.revision, known.purpose, changes, now);

@@ -33,6 +33,10 @@ impl Hub {
                 }
             }
             Inbound::Command(command) => self.relay_command(id, command),
+            Inbound::OnTrial { name, value, denied } => {
+                self.would_refuse(id, denied.refusal, &denied.detail);
+                self.write(persist::put_stream(id, &name, self.now.wall, &value));
+            }
             Inbound::Stream { name, value, per_minute, heard, rises } => {
                 match self.flows.entry(id).or_default().admit(
                     &name,
@@ -45,6 +49,10 @@ impl Hub {
                         if heard {
                             self.relay_value(id, &name, &value);
                         }
+                    }
+                    Err(held) if self.is_on_trial(id) => {
+                        self.would_refuse(id, held.refusal(), name.as_str());
+                        self.write(persist::put_stream(id, &name, self.now.wall, &value));
                     }
                     Err(held) => self.held(id, name.as_str(), held),
                 }
@@ -184,16 +192,21 @@ impl Hub {
     }
 
     pub(super) fn held(&mut self, id: ComponentId, stream: &str, held: Held) {
-        match held {
-            Held::TooMany => {
-                let text = format!("{stream}: more than its definition declares per minute");
-                self.message_refused(id, Refusal::SlowDown, &text);
-            }
-            Held::Fell => {
-                let text = format!("{stream}: a number fell that never falls within one life");
-                self.message_refused(id, Refusal::OutOfOrder, &text);
-            }
-        }
+        let text = match held {
+            Held::TooMany => format!("{stream}: more than its definition declares per minute"),
+            Held::Fell => format!("{stream}: a number fell that never falls within one life"),
+        };
+        self.message_refused(id, held.refusal(), &text);
+    }
+
+    fn is_on_trial(&self, id: ComponentId) -> bool {
+        self.inventory.get(id).is_some_and(|record| record.on_trial)
+    }
+
+    /// What enforcing would have refused.
+    fn would_refuse(&mut self, id: ComponentId, why: Refusal, text: &str) {
+        self.count("would-refuse");
+        self.event(EventKind::PolicyWouldDeny, Some(id), Some(why), shortened(text));
     }
 
     pub(super) fn message_refused(&mut self, id: ComponentId, why: Refusal, text: &str) {

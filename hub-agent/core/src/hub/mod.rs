@@ -12,6 +12,7 @@ mod explain;
 mod messages;
 mod people;
 mod relay;
+mod reset;
 mod views;
 
 use crate::{
@@ -200,6 +201,7 @@ impl Hub {
             Input::Issued { id, certificate, recovered } => self.issued(id, certificate, recovered),
             Input::Login { name, right, token, from } => self.login(&name, right, token, &from),
             Input::Command { by, command } => self.command(&by, command),
+            Input::SettingsRead(refused) => self.settings_read(refused),
             Input::CloudAsk(ask) => self.cloud_asks(ask),
             Input::Uplink(uplink) => self.uplink(uplink),
             Input::Store(state) => self.store_changed(state),
@@ -227,7 +229,12 @@ impl Hub {
         if self.store == StoreState::Unavailable && carriage.qos > 0 {
             return Err(Refusal::StoreUnavailable.into());
         }
-        gate::authorize(&standing, topic, payload, carriage, |id| self.receiver(id))
+        let judged = gate::authorize(&standing, topic, payload, carriage, |id| self.receiver(id));
+        judged.or_else(|denied| {
+            let trial =
+                record.on_trial.then(|| gate::permit_on_trial(&standing, topic, payload, &denied));
+            trial.flatten().ok_or(denied)
+        })
     }
 
     /// Asks the gate about a last will.

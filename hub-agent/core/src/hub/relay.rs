@@ -66,6 +66,12 @@ impl Hub {
         let receiver = self.receiver(id).ok_or(Refusal::Unknown)?;
         let permitted = gate::permit_command(by, &receiver, name, arguments)?;
         let (_, command) = permitted.into_parts();
+        // People and the cloud share one flow: what a component takes per minute is for its own good.
+        let flow = self.flows.entry(self.own.id).or_default();
+        if flow.admit_command(&command.name, command.per_minute, self.now.mono).is_err() {
+            let detail = format!("{name}: more than its definition declares per minute");
+            return Err(Denied { refusal: Refusal::SlowDown, detail });
+        }
         let person = Slug::new("person").expect("a plain word");
         self.send_command(self.own.id, person, Some(by.to_string()), command);
         Ok(Answer::Changed(1))

@@ -34,6 +34,8 @@ pub struct StatusView {
     pub connected: usize,
     /// Components that wait for the owner.
     pub waiting: usize,
+    /// Digest of what people made of the hub: equal at the first start and after each reset.
+    pub made_digest: String,
     /// Whether the store takes writes.
     pub store: StoreState,
     /// Messages taken since the start.
@@ -153,6 +155,7 @@ impl Hub {
                 .all()
                 .filter(|r| r.request.as_ref().is_some_and(|r| !r.approved))
                 .count(),
+            made_digest: self.made_digest().to_string(),
             store: self.store,
             messages: self.messages,
             refusals: self.refusals.clone(),

@@ -29,6 +29,9 @@ pub struct ComponentView {
     /// Groups it is in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// Whether its definition is only tried, not enforced.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub on_trial: bool,
     /// Trust state.
     pub trust: TrustState,
     /// What holds it in quarantine.
@@ -169,6 +172,7 @@ pub fn view(record: &Record, connected: bool, with_history: bool) -> ComponentVi
     ComponentView {
         id: record.id,
         name: record.name.as_ref().map(ToString::to_string),
+        on_trial: record.on_trial,
         groups: record.groups.iter().map(ToString::to_string).collect(),
         trust: record.trust.state,
         hold: record.trust.hold,

@@ -30,6 +30,9 @@ pub struct Record {
     /// Groups it is in, for settings that several shall have.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<Slug>,
+    /// Whether what its definition would refuse is only reported.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_trial: bool,
     /// How it proved who it is.
     pub origin: Origin,
     /// How the hub regards it.

@@ -419,3 +419,35 @@ fn a_new_revision_of_the_definition_changes_what_is_wanted_and_keeps_what_people
     assert_eq!(values[&slug("button-enabled")], Boolean(true), "the new default");
     assert_eq!(world.state(1), TrustState::Active);
 }
+
+#[test]
+fn a_definition_that_begins_to_declare_settings_has_its_members_told() {
+    let mut world = World::new();
+    let lamp = crate::world::LAMP;
+    let cut = |from: &str, to: &str, text: String| {
+        let (start, end) = (text.find(from).unwrap(), text.find(to).unwrap());
+        format!("{}{}", &text[..start], &text[end..])
+    };
+    let bare = lamp
+        .replace("kind = \"lamp\"", "kind = \"bulb\"")
+        .replace("needs = [\"wifi\"]", "needs = [\"button\", \"wifi\"]");
+    world.define(&cut("[[setting]]", "[[stream]]", bare));
+    let certificate = world.enrol(1);
+    world.connect(1, &certificate);
+    let mut bulb = facts(1, 1);
+    bulb.kind = slug("bulb");
+    world.announce(1, &bulb);
+    assert_eq!(
+        (world.state(1), world.told(1).len()),
+        (TrustState::Active, 0),
+        "nothing to be told"
+    );
+    let more =
+        lamp.replace("kind = \"lamp\"", "kind = \"bulb\"").replace("revision = 1", "revision = 2");
+    assert!(matches!(world.define(&more), Answer::Defined { .. }));
+    let told = world.told(1);
+    assert_eq!((told.len(), told[0].settings.values()), (1, &baseline()));
+    assert_eq!(world.state(1), TrustState::Active);
+    world.report(1, &obeyed(&told[0])).unwrap();
+    assert_eq!(world.proof(1), Proof::InForce);
+}

@@ -196,3 +196,28 @@ fn roots_that_vouch_for_one_makers_devices_alone_define_what_they_are() {
     world.announce(3, &device);
     assert_eq!(world.state(3), TrustState::Quarantined);
 }
+
+/// Criterion: T3.LA.1b (positive)
+#[test]
+fn a_component_on_trial_is_reported_not_refused_and_harms_no_other() {
+    let mut world = World::new();
+    world.member(1);
+    let wrong = cbor::from_json(&serde_json::json!({ "on": 1 }));
+    assert_eq!(world.permit(1, "stream/state", &wrong), Err(Refusal::WrongContent));
+    assert_eq!(world.command(Command::Trial(id(1), true)), Ok(1));
+    assert_eq!(world.command(Command::Trial(id(1), true)), Err(Refusal::WrongState));
+    let effects = world.say(1, "stream/state", &wrong);
+    assert!(effects.sends.is_empty() && effects.writes.len() == 1, "taken, and relayed to nobody");
+    assert!(world.saw(EventKind::PolicyWouldDeny, Some(Refusal::WrongContent)));
+    // What no definition can allow stays refused.
+    for (leaf, payload) in
+        [("stream/unknown", &wrong[..]), ("stream/state", &[0xbf, 0xff]), ("trust", &wrong)]
+    {
+        assert!(world.permit(1, leaf, payload).is_err(), "{leaf}");
+    }
+    let command = format!("command/{}/switch", id(1));
+    assert!(world.permit(1, &command, &cbor::from_json(&serde_json::json!({ "on": 1 }))).is_err());
+    world.restart();
+    assert_eq!(world.command(Command::Trial(id(1), false)), Ok(1), "it outlives a restart");
+    assert_eq!(world.permit(1, "stream/state", &wrong), Err(Refusal::WrongContent));
+}

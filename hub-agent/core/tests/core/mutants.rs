@@ -1,7 +1,7 @@
 //! Valid values of every simulated kind, spoiled in every way there is: none passes unless it is still
 //! what its definition declares, by an evaluator that shares nothing with the gate's.
 
-use crate::world::{World, facts, label};
+use crate::world::{World, facts, id, label};
 use protocol::{
     cbor,
     definition::{Definition, Stream},
@@ -143,12 +143,46 @@ fn mutant(stream: &Stream, draw: &mut Draw) -> Vec<u8> {
     }
 }
 
+/// What became of mutants.
+#[derive(Default)]
+struct Tally {
+    total: u64,
+    still: u64,
+    reasons: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    /// Spoils values of a stream, or arguments of a command written as one.
+    fn spoil(&mut self, world: &World, n: u16, leaf: &str, stream: &Stream) {
+        let mut draw = Draw(u64::from(n) << 32);
+        for seed in 0..EACH {
+            let good = cbor::from_json(&valid(stream, &mut draw));
+            assert!(declared(stream, &good), "the evaluator knows {good:x?}");
+            assert!(world.permit(n, leaf, &good).is_ok(), "{leaf}: {good:x?}");
+            let payload = mutant(stream, &mut draw);
+            self.total += 1;
+            match world.permit(n, leaf, &payload) {
+                Ok(_) => {
+                    assert!(declared(stream, &payload), "{seed}: {leaf} took {payload:x?}");
+                    self.still += 1;
+                }
+                Err(why) => {
+                    // The gate is stricter only where a number must be written as an integer.
+                    let strict = stream.rises.is_some() && why == Refusal::WrongContent;
+                    assert!(strict || !declared(stream, &payload), "{seed}: {leaf} {payload:x?}");
+                    *self.reasons.entry(why.slug()).or_default() += 1;
+                }
+            }
+        }
+    }
+}
+
 /// Criterion: T3.LA.1b (negative)
 /// Criterion: T1.LA.3 (negative)
 #[test]
-fn no_mutant_of_a_valid_value_passes_unless_it_is_still_valid() {
+fn no_mutant_of_a_valid_value_or_command_passes_unless_it_is_still_valid() {
     let mut world = World::new();
-    let (mut total, mut still, mut reasons) = (0_u64, 0_u64, BTreeMap::<&str, u64>::new());
+    let (mut tally, mut lamp) = (Tally::default(), None);
     for (n, document) in (1..).zip(DOCUMENTS) {
         world.define(document);
         let definition = Definition::parse(document).unwrap();
@@ -165,32 +199,19 @@ fn no_mutant_of_a_valid_value_passes_unless_it_is_still_valid() {
         }
         assert_eq!(world.state(n), TrustState::Active);
         for stream in &definition.streams {
-            let leaf = format!("stream/{}", stream.name);
-            let mut draw = Draw(u64::from(n) << 32);
-            for seed in 0..EACH {
-                let good = cbor::from_json(&valid(stream, &mut draw));
-                assert!(declared(stream, &good), "the evaluator knows {good:x?}");
-                assert!(world.permit(n, &leaf, &good).is_ok(), "{leaf}: {good:x?}");
-                let payload = mutant(stream, &mut draw);
-                total += 1;
-                match world.permit(n, &leaf, &payload) {
-                    Ok(_) => {
-                        assert!(declared(stream, &payload), "{seed}: {leaf} took {payload:x?}");
-                        still += 1;
-                    }
-                    Err(why) => {
-                        // The gate is stricter only where a number must be written as an integer.
-                        let strict = stream.rises.is_some() && why == Refusal::WrongContent;
-                        assert!(
-                            strict || !declared(stream, &payload),
-                            "{seed}: {leaf} {payload:x?}"
-                        );
-                        *reasons.entry(why.slug()).or_default() += 1;
-                    }
-                }
-            }
+            tally.spoil(&world, n, &format!("stream/{}", stream.name), stream);
+        }
+        if definition.kind.as_str() == "lamp" {
+            lamp = Some((n, definition));
         }
     }
+    // The wall switch is the last of them.
+    let (receiver, lamp) = lamp.unwrap();
+    let switch = lamp.commands.iter().find(|command| command.name.as_str() == "switch").unwrap();
+    let like_a_stream = Stream { traffic: switch.traffic.clone(), ..lamp.streams[0].clone() };
+    let leaf = format!("command/{}/switch", id(receiver));
+    tally.spoil(&world, DOCUMENTS.len() as u16, &leaf, &like_a_stream);
+    let Tally { total, still, reasons } = tally;
     println!("{total} mutants, {still} still valid, refused: {reasons:?}");
     assert!(total >= 100_000 && still < total / 50, "{total} {still}");
     for expected in [Refusal::Malformed, Refusal::WrongContent, Refusal::TooLarge] {

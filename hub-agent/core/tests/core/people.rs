@@ -52,6 +52,8 @@ fn every_role_may_do_exactly_what_the_table_says() {
         ("revoke", Command::Revoke(id(9), note("x")), own),
         ("retire", Command::Retire(id(9), note("x")), own),
         ("define", Command::Define(vec![]), own),
+        ("trial", Command::Trial(id(9), true), own),
+        ("reset", Command::Reset, own),
         (
             "add account",
             Command::Account(slug("eve"), AccountChange::Add { role: Owner, hash: "x".into() }),

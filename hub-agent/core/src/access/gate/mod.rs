@@ -5,6 +5,7 @@
 mod operation;
 mod person;
 mod relay;
+mod trial;
 
 pub use operation::{Operation, authorize_operation};
 pub use person::Change;
@@ -12,6 +13,7 @@ pub(crate) use person::authorize_change;
 pub(crate) use person::authorize_restore;
 pub use relay::Command;
 pub(crate) use relay::{Receiver, Relay, permit_command, relay_command, relay_value};
+pub(crate) use trial::permit_on_trial;
 
 use super::{
     policy::Kind,
@@ -98,6 +100,15 @@ pub enum Inbound {
     },
     /// What another component shall do.
     Command(Command),
+    /// A value of a component on trial that its definition would refuse.
+    OnTrial {
+        /// Which stream.
+        name: Slug,
+        /// The value, a map.
+        value: Vec<u8>,
+        /// What the gate said.
+        denied: Denied,
+    },
 }
 
 /// What the hub says to a component.

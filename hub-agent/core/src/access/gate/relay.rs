@@ -89,13 +89,13 @@ pub(crate) fn authorize_command(
     if let Giver::Person(by) = giver {
         step_up(by, command.risk, name)?;
     }
-    judged(name, kind, (command.line, &command.traffic), schema, payload)?;
     if receiver.state != TrustState::Active {
         return Err(away(&format!("is {}", receiver.state)));
     }
     if !receiver.connected {
         return Err(away("is not connected"));
     }
+    judged(name, kind, (command.line, &command.traffic), schema, payload)?;
     Ok(Command {
         receiver: receiver.id,
         name: name.clone(),
