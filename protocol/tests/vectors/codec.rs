@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Criterion: T3.LA.1b (positive)
+/// Criterion: T1.LA.3 (positive)
 #[test]
 fn every_valid_vector_is_read_and_written_again_as_the_same_bytes() {
     for kind in kinds() {

@@ -12,6 +12,7 @@ mod command_line;
 mod config;
 mod definitions;
 mod enrolment;
+mod matrix;
 mod own;
 mod people;
 mod power;

@@ -79,6 +79,7 @@ fn rustix_uid() -> u32 {
     std::fs::metadata("/proc/self").map(|own| own.uid()).unwrap_or(NOBODY)
 }
 
+/// Criterion: T1.PC.2 (positive)
 /// Criterion: T1.PC.2 (negative)
 /// Criterion: T3.PC.2 (negative)
 /// Criterion: T1.LA.5b (positive)
