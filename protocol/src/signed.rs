@@ -6,7 +6,7 @@
 
 use crate::cbor;
 use coset::{
-    CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, RegisteredLabel::Text,
+    CborSerializable, CoseSign1, HeaderBuilder, ProtectedHeader, RegisteredLabel::Text,
     RegisteredLabelWithPrivate::Assigned, cbor::value::Value, iana,
 };
 
@@ -118,18 +118,7 @@ impl Signed {
         chain: &[Vec<u8>],
         sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
     ) -> Result<Vec<u8>, E> {
-        let certificates: Vec<_> = chain.iter().cloned().map(Value::Bytes).collect();
-        let header = HeaderBuilder::new()
-            .algorithm(iana::Algorithm::ES256)
-            .content_type(form.content_type.into())
-            .value(X5CHAIN, Value::Array(certificates))
-            .build();
-        let signed = CoseSign1Builder::new()
-            .protected(header)
-            .payload(payload.to_vec())
-            .try_create_signature(form.context, sign)?
-            .build();
-        Ok(signed.to_vec().expect("byte strings and small maps have no failing cases"))
+        Sealer::new(form, chain).seal(payload, sign)
     }
 
     /// The signer's certificate and those between it and a root, DER.
@@ -150,6 +139,53 @@ impl Signed {
     /// What `check` says.
     pub fn verify<E>(&self, check: impl FnOnce(&[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
         self.signed.verify_signature(self.form.context, check)
+    }
+}
+
+/// Makes many signed things with the same certificates: their header is encoded once.
+#[derive(Clone, Debug)]
+pub struct Sealer {
+    form: Form,
+    protected: ProtectedHeader,
+}
+
+impl Sealer {
+    /// A sealer for this form and these certificates, the signer's first.
+    ///
+    /// # Panics
+    /// Never: byte strings and small maps have no failing cases.
+    #[must_use]
+    pub fn new(form: Form, chain: &[Vec<u8>]) -> Self {
+        let certificates: Vec<_> = chain.iter().cloned().map(Value::Bytes).collect();
+        let header = HeaderBuilder::new()
+            .algorithm(iana::Algorithm::ES256)
+            .content_type(form.content_type.into())
+            .value(X5CHAIN, Value::Array(certificates))
+            .build();
+        let encoded = header.to_vec().expect("byte strings and small maps have no failing cases");
+        let protected = ProtectedHeader { original_data: Some(encoded), ..Default::default() };
+        Self { form, protected }
+    }
+
+    /// Makes a signed thing; `sign` makes an ES256 signature, 64 bytes.
+    ///
+    /// # Errors
+    /// When signing fails.
+    ///
+    /// # Panics
+    /// Never: byte strings and small maps have no failing cases.
+    pub fn seal<E>(
+        &self,
+        payload: &[u8],
+        sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
+    ) -> Result<Vec<u8>, E> {
+        let mut signed = CoseSign1 {
+            protected: self.protected.clone(),
+            payload: Some(payload.to_vec()),
+            ..CoseSign1::default()
+        };
+        signed.signature = sign(&signed.tbs_data(self.form.context))?;
+        Ok(signed.to_vec().expect("byte strings and small maps have no failing cases"))
     }
 }
 

@@ -83,8 +83,6 @@ kinds! {
     CommandIssued "command.issued" Info,
     /// A command was refused.
     CommandRefused "command.refused" Medium,
-    /// A component, or a person, gave another a command.
-    CommandRelayed "command.relayed" Info,
     /// Enforcing its definition would have refused something of a component on trial.
     PolicyWouldDeny "policy.would-deny" Low,
     /// Somebody logged in.

@@ -9,14 +9,14 @@ use aws_lc_rs::{
 use protocol::{
     cbor,
     message::{Assertion, assertion::FORM},
-    signed::Signed,
+    signed::Sealer,
     time::Timestamp,
 };
 
 /// Signs assertions.
 pub struct Signer {
     key: EcdsaKeyPair,
-    chain: Vec<Vec<u8>>,
+    sealer: Sealer,
     random: SystemRandom,
     renew_at: Timestamp,
 }
@@ -29,7 +29,12 @@ impl Signer {
     pub fn new(key: &[u8], certificate: Vec<u8>, renew_at: Timestamp) -> Result<Self, PkiError> {
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key)
             .map_err(|rejected| PkiError::Signing(rejected.to_string()))?;
-        Ok(Self { key, chain: vec![certificate], random: SystemRandom::new(), renew_at })
+        Ok(Self {
+            key,
+            sealer: Sealer::new(FORM, &[certificate]),
+            random: SystemRandom::new(),
+            renew_at,
+        })
     }
 
     /// Whether it is time for another.
@@ -48,6 +53,6 @@ impl Signer {
             made.map(|made| made.as_ref().to_vec())
                 .map_err(|_| PkiError::Signing("no signature".into()))
         };
-        Signed::seal(FORM, &cbor::encode(assertion), &self.chain, sign)
+        self.sealer.seal(&cbor::encode(assertion), sign)
     }
 }

@@ -97,6 +97,19 @@ mod tests {
 
     /// Criterion: T3.LA.1a (negative)
     #[test]
+    fn what_a_quarantined_component_may_say_depends_on_what_holds_it() {
+        let stream = Up::Stream(protocol::id::Slug::new("power").expect("a name"));
+        for hold in Hold::ALL {
+            for up in [Up::Announce, Up::Heartbeat, Up::Bye, Up::Lost] {
+                assert!(may_say(Quarantined, Some(*hold), &up));
+            }
+            assert_eq!(may_say(Quarantined, Some(*hold), &Up::Reported), *hold != Hold::Cloned);
+            assert!(!may_say(Quarantined, Some(*hold), &stream));
+        }
+    }
+
+    /// Criterion: T3.LA.1a (negative)
+    #[test]
     fn no_way_leads_out_of_revoked_and_none_into_active_but_through_quarantine() {
         for from in TrustState::ALL {
             assert!(!may_go(Revoked, *from));

@@ -8,7 +8,6 @@ use crate::{
     },
     decision::{self, Decision},
     effect::Answer,
-    event::EventKind,
     input::Actor,
     persist,
 };
@@ -91,8 +90,6 @@ impl Hub {
         let line = to.definition().command(&name).map_or(0, |command| command.line);
         let allowed_by = format!("{to} of {}, line {line}", to.definition().maker);
         let relay = self.relay(sender, kind);
-        let text = format!("{name} for {receiver}");
-        self.event(EventKind::CommandRelayed, Some(sender), None, text);
         self.decided(&relay, (receiver, Action::Command, name), allowed_by, by);
         self.out.sends.push(gate::relay_command(&relay, command));
     }

@@ -451,3 +451,16 @@ fn a_definition_that_begins_to_declare_settings_has_its_members_told() {
     world.report(1, &obeyed(&told[0])).unwrap();
     assert_eq!(world.proof(1), Proof::InForce);
 }
+
+/// Criterion: T3.PC.3 (negative)
+#[test]
+fn releasing_a_quarantine_does_not_replace_the_proof_of_the_secure_default() {
+    let mut world = World::new();
+    world.newcomer(1);
+    let told = world.told(1);
+    world.command(Command::Quarantine(id(1), note("odd"))).unwrap();
+    world.command(Command::Approve(hub_core::Selector::One(id(1)))).unwrap();
+    assert_eq!(world.hold(1), Some(hub_core::access::trust::Hold::Baseline));
+    world.report(1, &obeyed(&told[0])).unwrap();
+    assert_eq!(world.state(1), TrustState::Active);
+}

@@ -1,6 +1,6 @@
 //! What definitions mean for components that live.
 
-use crate::world::{LAMP, OWNER, World, facts, id, label};
+use crate::world::{LAMP, OWNER, World, facts, id, label, note};
 use hub_core::{
     Answer, Command, EventKind, Input, Table,
     access::{policy::Installed, trust::Hold},
@@ -217,6 +217,13 @@ fn a_component_on_trial_is_reported_not_refused_and_harms_no_other() {
     }
     let command = format!("command/{}/switch", id(1));
     assert!(world.permit(1, &command, &cbor::from_json(&serde_json::json!({ "on": 1 }))).is_err());
+    world.command(Command::Quarantine(id(1), note("odd"))).unwrap();
+    assert_eq!(
+        world.permit(1, "stream/state", &wrong),
+        Err(Refusal::Quarantined),
+        "no right of its state"
+    );
+    world.command(Command::Approve(hub_core::Selector::One(id(1)))).unwrap();
     world.restart();
     assert_eq!(world.command(Command::Trial(id(1), false)), Ok(1), "it outlives a restart");
     assert_eq!(world.permit(1, "stream/state", &wrong), Err(Refusal::WrongContent));
