@@ -80,11 +80,12 @@ pub fn hash(password: &str) -> anyhow::Result<String> {
     Ok(hash.map_err(|e| anyhow::anyhow!("{e}"))?.to_string())
 }
 
+/// A hash of nothing anybody knows, to be compared with where nobody has the account.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAECAwQFBgcICQoLDA0ODw$lpD6cB7AqhMDKL4HHpMSFHmLHM9KXDrYbYWFVMNZ8ZA";
+
 /// Whether this is the password; takes as long for an account that nobody has.
 #[must_use]
 pub fn verify(password: &str, hash: Option<&str>) -> bool {
-    // A hash of nothing anybody knows: the salt and hash of random bytes.
-    const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAECAwQFBgcICQoLDA0ODw$lpD6cB7AqhMDKL4HHpMSFHmLHM9KXDrYbYWFVMNZ8ZA";
     let known = PasswordHash::new(hash.unwrap_or(NOBODY));
     let right = known
         .is_ok_and(|known| Argon2::default().verify_password(password.as_bytes(), &known).is_ok());
@@ -142,5 +143,12 @@ mod tests {
             !verify("", Some(&one)) && !verify("", Some("")) && !verify("x", Some("$argon2id$"))
         );
         assert!(!verify("seven green kettles", None));
+        let (nobody, real) = (PasswordHash::new(NOBODY), PasswordHash::new(&one));
+        let (nobody, real) = (nobody.expect("a hash to compare with"), real.expect("a hash"));
+        assert_eq!(
+            (nobody.algorithm, &nobody.params),
+            (real.algorithm, &real.params),
+            "costs as much"
+        );
     }
 }

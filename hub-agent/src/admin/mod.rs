@@ -24,8 +24,11 @@ use tokio::{
     sync::Semaphore,
 };
 
-/// Connections at once; further ones wait.
+/// Connections of the daemon's own user and root at once; further ones wait.
 const CONNECTIONS: usize = 16;
+
+/// Connections of all other local users at once; further ones are closed, so that nobody keeps the owner out.
+const OTHERS: usize = 8;
 
 /// Longest time for a request's header.
 const HEADER: Duration = Duration::from_secs(5);
@@ -58,10 +61,16 @@ pub fn bind(path: &Path, access: SocketAccess) -> anyhow::Result<UnixListener> {
 
 /// Serves until it is dropped.
 pub async fn serve(listener: UnixListener, cell: Rc<HubCell>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let (places, others) =
+        (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(OTHERS)));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else { continue };
+        let place = if people::is_own(stream.peer_cred().map(|cred| cred.uid()).ok()) {
+            Arc::clone(&places).acquire_owned().await.ok()
+        } else {
+            Arc::clone(&others).try_acquire_owned().ok()
+        };
+        let Some(place) = place else { continue };
         let cell = cell.clone();
         tokio::task::spawn_local(async move {
             // A client that stays too long is dropped; it may come back.

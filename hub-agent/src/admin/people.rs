@@ -33,11 +33,16 @@ pub(super) fn caller(cell: &HubCell, uid: Option<u32>, headers: &HeaderMap) -> C
         let holder = token.and_then(|token| cell.holder(&sha256(token.as_bytes())));
         return holder.map_or(Caller::BadToken, Caller::Known);
     }
-    let own = rustix::process::getuid().as_raw();
-    match uid {
-        Some(uid) if uid == own || uid == 0 => Caller::Known(Actor::LocalUser(uid)),
-        other => Caller::Stranger(other),
+    match uid.filter(|_| is_own(uid)) {
+        Some(uid) => Caller::Known(Actor::LocalUser(uid)),
+        None => Caller::Stranger(uid),
     }
+}
+
+/// Whether this is the daemon's own user or root.
+pub(super) fn is_own(uid: Option<u32>) -> bool {
+    let own = rustix::process::getuid().as_raw();
+    uid.is_some_and(|uid| uid == own || uid == 0)
 }
 
 #[derive(Deserialize)]

@@ -155,6 +155,32 @@ fn another_local_user_gets_nowhere_without_a_login_and_as_far_as_the_role_goes_w
     assert_eq!(home.ask(0, "", &["account", "list"], "").0, 0);
 }
 
+/// Criterion: T1.PC.2 (negative)
+#[test]
+fn other_users_who_hold_every_connection_do_not_keep_the_owner_out() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::new();
+    let socket = home.place.path().join("hub.sock");
+    // Another user's shell holds connections open without a word.
+    let hold = format!(
+        "import socket, sys\nheld = []\nfor _ in range(40):\n    s = socket.socket(socket.AF_UNIX)\n    s.connect({:?})\n    held.append(s)\nprint('held', flush=True)\nsys.stdin.read()",
+        socket.display().to_string()
+    );
+    let mut other = Command::new("python3");
+    other.args(["-c", &hold]).uid(NOBODY).gid(NOBODY).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut other = other.spawn().unwrap();
+    let mut said = [0; 4];
+    std::io::Read::read_exact(other.stdout.as_mut().unwrap(), &mut said).unwrap();
+    assert_eq!(&said, b"held");
+    for _ in 0..20 {
+        assert_eq!(home.ask(0, "", &["status"], "").0, 0);
+    }
+    drop(other.stdin.take());
+    assert!(other.wait().unwrap().success());
+}
+
 /// Criterion: T1.PC.3 (positive)
 #[test]
 fn by_default_the_socket_is_its_owners_alone_and_no_password_exists() {
