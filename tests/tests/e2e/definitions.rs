@@ -212,7 +212,9 @@ fn a_kinds_channels_are_exported_as_a_mud_file() {
 }
 
 /// Criterion: T3.LA.1a (negative)
+/// Criterion: T1.LA.3 (negative)
 /// Criterion: T3.LA.1b (negative)
+/// Criterion: T3.PC.2 (negative)
 #[test]
 fn a_taken_over_component_gets_nothing_through_and_harms_no_other() {
     let scene = Scene::with(&[]);

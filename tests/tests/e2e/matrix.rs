@@ -133,6 +133,7 @@ fn fitting(schema: &Value) -> Vec<u8> {
     cbor::from_json(&Value::Object(sample(schema, None, &mut random, 1)))
 }
 
+/// Criterion: T1.LA.3 (positive)
 /// Criterion: T3.LA.1a (positive)
 /// Criterion: T3.LA.1 (positive)
 #[test]
