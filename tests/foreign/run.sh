@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Programs of others against a real hub: openssl and curl enrol, mosquitto's clients speak MQTT 3.1.1
 # and 5.0, a component in Python lives a whole life, CycloneDX's own validator reads the inventory,
-# and a small disk fills up. Needs target/release/demo, which plays the hub.
+# a small disk fills up, and Toolsaf judges what was captured on the wire. Needs target/release/demo, which plays the hub.
 # Criterion: T1.DP.1 (negative)
 # Criterion: T3.AI.2 (positive)
 set -euo pipefail
@@ -246,6 +246,15 @@ if mount -t tmpfs -o size=24m tmpfs "$work/small" 2>/dev/null; then
   stop_hub
 else
   echo "  SKIPPED: a small disk cannot be mounted here (needs root)"
+fi
+
+echo "== what goes over the wire against what is declared"
+if ip netns add "hub-probe-$$" 2>/dev/null; then
+  ip netns del "hub-probe-$$"
+  "$here/channels/run.sh" "$work/venv/bin/python" || fail "the product's channels"
+  checks=$((checks + 1))
+else
+  echo "  SKIPPED: network namespaces cannot be made here (needs root)"
 fi
 
 printf '\n%d passed, 0 failed\n' "$checks"

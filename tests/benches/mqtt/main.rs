@@ -1,11 +1,12 @@
 //! The hub beside mosquitto: the same certificates, the same load, interleaved rounds on one machine.
 //! Trust the ratios and the CPU per message; single rates belong to the machine. Needs mosquitto.
 //!
-//! `cargo bench -p tests --bench mqtt`, with `-- relays` for messages between clients alone
+//! `cargo bench -p tests --bench mqtt`, with `-- relays` for messages between clients alone, `-- idle` for starts alone
 
 mod bare;
 mod client;
 mod definitions;
+mod idle;
 mod relay;
 mod report;
 mod server;
@@ -45,8 +46,14 @@ fn main() -> anyhow::Result<()> {
     definitions::write(&folder.path().join("definitions"), &folder.path().join("maker"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::default();
-    relays(&mut report, &runtime, &own, folder.path(), &clients)?;
-    if args.iter().any(|arg| arg == "relays") {
+    let only = |part: &str| args.iter().any(|arg| arg == part);
+    if !only("relays") {
+        idle(&mut report, folder.path())?;
+    }
+    if !only("idle") {
+        relays(&mut report, &runtime, &own, folder.path(), &clients)?;
+    }
+    if only("relays") || only("idle") {
         report.print();
         return Ok(());
     }
@@ -72,11 +79,20 @@ fn main() -> anyhow::Result<()> {
             let server = Server::start(kind, &own, folder.path())?;
             report.connects(kind, runtime.block_on(connects(&server, &clients))?);
         }
-        for known in [0, COMPONENTS] {
-            report.start(known, start(&own, folder.path(), known)?);
-        }
     }
     report.print();
+    Ok(())
+}
+
+/// Starts with nobody and with everybody known.
+fn idle(report: &mut Report, folder: &Path) -> anyhow::Result<()> {
+    let executable = idle::executable()?;
+    for _ in 0..ROUNDS {
+        for known in [0, COMPONENTS] {
+            let data = folder.join("hub/data");
+            report.start(known, idle::start(&executable, folder, &data, known)?);
+        }
+    }
     Ok(())
 }
 
@@ -202,35 +218,6 @@ async fn latency(server: &Server, who: &device_sim::flash::Flash) -> anyhow::Res
     }
     times.sort_by(f64::total_cmp);
     Ok((times[times.len() / 2], times[times.len() * 99 / 100]))
-}
-
-/// Milliseconds from start to the first answer of the command line, and resident memory in KiB, with
-/// nobody connected.
-fn start(own: &Executable, folder: &Path, known: usize) -> anyhow::Result<(f64, f64)> {
-    let mut set = Vec::new();
-    if known > 0 {
-        // The rounds before ended with a kill; this is the store they left.
-        let data = folder.join("hub/data");
-        let _ = std::fs::remove_file(data.join("admin.sock"));
-        set.push(("data_dir".to_owned(), data.display().to_string()));
-        set.push(("definitions".to_owned(), folder.join("definitions").display().to_string()));
-    }
-    let hub_folder = tempfile::tempdir_in(folder)?.keep();
-    let plan = HubPlan {
-        executable: own.clone(),
-        folder: hub_folder,
-        maker: Some(folder.join("maker/root.pem")),
-        cloud: None,
-        set,
-    };
-    let mut hub = Hub::start(plan)?;
-    // Read before the list below, which takes memory of its own.
-    let resident = hub.resident().unwrap_or_default() as f64;
-    let seen = hub.components()?.len();
-    anyhow::ensure!(seen == known, "{seen} components are known, not {known}");
-    let time = hub.start_time.as_secs_f64() * 1e3;
-    hub.stop()?;
-    Ok((time, resident))
 }
 
 /// Connects per second, CPU milliseconds of the server each, and its memory in KiB each.

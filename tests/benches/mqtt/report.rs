@@ -1,6 +1,6 @@
 //! The table: medians, and ratios to mosquitto in the same run.
 
-use crate::{Load, server::Kind};
+use crate::{Load, idle::Idle, server::Kind};
 use comfy_table::{Table, presets};
 use std::{collections::BTreeMap, io::Write};
 
@@ -10,7 +10,7 @@ pub(crate) struct Report {
     cpus: BTreeMap<(usize, Kind), Vec<f64>>,
     latencies: BTreeMap<Kind, Vec<(f64, f64)>>,
     connects: BTreeMap<Kind, Vec<(f64, f64, f64)>>,
-    starts: BTreeMap<usize, Vec<(f64, f64)>>,
+    starts: BTreeMap<usize, Vec<Idle>>,
     relayed: BTreeMap<Kind, Vec<(f64, f64)>>,
     relay_latencies: BTreeMap<Kind, Vec<(f64, f64)>>,
     compiling: Vec<f64>,
@@ -42,7 +42,7 @@ impl Report {
         self.compiling.push(milliseconds);
     }
 
-    pub(crate) fn start(&mut self, known: usize, figures: (f64, f64)) {
+    pub(crate) fn start(&mut self, known: usize, figures: Idle) {
         self.starts.entry(known).or_default().push(figures);
     }
 
@@ -55,12 +55,15 @@ impl Report {
             ("1,000 connects, one after the other", self.connected()),
             ("the hub with nobody connected", self.idle()),
         ];
-        for (title, table) in tables {
+        // A bench of one part leaves the others' tables without rows.
+        for (title, table) in tables.into_iter().filter(|(_, table)| !table.is_empty()) {
             // Whoever reads may be gone.
             let _ = writeln!(out, "{title}\n{table}\n");
         }
-        let text = "a changed definition, from its signed bytes to compiled schemas";
-        let _ = writeln!(out, "{text}: {:.2} ms", median(&self.compiling));
+        if !self.compiling.is_empty() {
+            let text = "a changed definition, from its signed bytes to compiled schemas";
+            let _ = writeln!(out, "{text}: {:.2} ms", median(&self.compiling));
+        }
     }
 
     fn loads(&self) -> Table {
@@ -148,12 +151,18 @@ impl Report {
     }
 
     fn idle(&self) -> Table {
-        let mut rows = table(&["components known", "start to first answer ms", "resident MiB"]);
+        let mut rows = table(&[
+            "components known",
+            "start to ready ms",
+            "resident MiB",
+            "of it no file's MiB",
+        ]);
         for (known, figures) in &self.starts {
             rows.add_row(vec![
                 known.to_string(),
-                format!("{:.0}", median_of(figures, |s| s.0)),
-                format!("{:.1}", median_of(figures, |s| s.1) / 1024.0),
+                format!("{:.0}", median_of(figures, |s| s.ready)),
+                format!("{:.1}", median_of(figures, |s| s.resident) / 1024.0),
+                format!("{:.1}", median_of(figures, |s| s.own) / 1024.0),
             ]);
         }
         rows

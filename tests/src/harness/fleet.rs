@@ -5,11 +5,15 @@ use anyhow::Context;
 use device_sim::{flash::Flash, identity::MakerCa, profile::GroundTruth};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+/// Most believed messages that are read back: a fleet of a thousand believes tens of thousands a minute.
+const BELIEVED: usize = 4096;
 
 /// How a fleet is to be run.
 #[derive(Clone, Debug)]
@@ -135,22 +139,30 @@ impl Fleet {
     /// # Errors
     /// When the log cannot be read.
     pub fn acknowledged(&self) -> anyhow::Result<Vec<Value>> {
-        self.log("what")
+        self.log("what", usize::MAX)
     }
 
-    /// Every message of others that its components believed so far, as JSON lines.
+    /// The newest messages of others that its components believed, as JSON lines.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn believed(&self) -> anyhow::Result<Vec<Value>> {
-        self.log("believed")
+        self.log("believed", BELIEVED)
     }
 
-    fn log(&self, about: &str) -> anyhow::Result<Vec<Value>> {
-        let text = fs::read_to_string(self.plan.folder.join("acks.jsonl"))?;
-        // The newest line may be half written.
-        let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-        Ok(lines.filter(|line: &Value| line[about].is_object()).collect())
+    fn log(&self, about: &str, most: usize) -> anyhow::Result<Vec<Value>> {
+        let mut newest = VecDeque::new();
+        for line in BufReader::new(fs::File::open(self.plan.folder.join("acks.jsonl"))?).lines() {
+            // The newest line may be half written.
+            let Ok(line) = serde_json::from_str::<Value>(&line?) else { continue };
+            if line[about].is_object() {
+                newest.push_back(line);
+                if newest.len() > most {
+                    newest.pop_front();
+                }
+            }
+        }
+        Ok(newest.into())
     }
 
     /// Number of each component's newest acknowledged announcement, by logical id.
