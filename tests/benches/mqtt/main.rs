@@ -87,6 +87,7 @@ fn main() -> anyhow::Result<()> {
 /// Starts with nobody and with everybody known.
 fn idle(report: &mut Report, folder: &Path) -> anyhow::Result<()> {
     let executable = idle::executable()?;
+    report.policy(definitions::memory(&folder.join("maker"))?);
     for _ in 0..ROUNDS {
         for known in [0, COMPONENTS] {
             let data = folder.join("hub/data");

@@ -14,6 +14,7 @@ pub(crate) struct Report {
     relayed: BTreeMap<Kind, Vec<(f64, f64)>>,
     relay_latencies: BTreeMap<Kind, Vec<(f64, f64)>>,
     compiling: Vec<f64>,
+    policy: Option<(f64, f64)>,
 }
 
 impl Report {
@@ -42,6 +43,10 @@ impl Report {
         self.compiling.push(milliseconds);
     }
 
+    pub(crate) fn policy(&mut self, memory: (f64, f64)) {
+        self.policy = Some(memory);
+    }
+
     pub(crate) fn start(&mut self, known: usize, figures: Idle) {
         self.starts.entry(known).or_default().push(figures);
     }
@@ -59,6 +64,10 @@ impl Report {
         for (title, table) in tables.into_iter().filter(|(_, table)| !table.is_empty()) {
             // Whoever reads may be gone.
             let _ = writeln!(out, "{title}\n{table}\n");
+        }
+        if let Some((component, kind)) = self.policy {
+            let text = "memory of policy in KiB: a component's configuration";
+            let _ = writeln!(out, "{text} {component:.1}, a compiled kind {kind:.1}");
         }
         if !self.compiling.is_empty() {
             let text = "a changed definition, from its signed bytes to compiled schemas";
