@@ -1,6 +1,6 @@
 //! Bounds and times of the hub's decisions.
 
-use crate::access::policy::Anchor;
+use crate::access::{people::LONGEST, policy::Anchor};
 use std::time::Duration;
 
 /// What the owner may set; the shell reads it from its settings.
@@ -18,6 +18,8 @@ pub struct HubSettings {
     pub overlap: Duration,
     /// What a waiting component is told to wait before it asks again.
     pub retry_after: Duration,
+    /// How long a login lasts at most.
+    pub login_life: Duration,
     /// Makers' roots that may vouch for definitions.
     pub anchors: Vec<Anchor>,
 }
@@ -31,6 +33,7 @@ impl Default for HubSettings {
             grace: Duration::from_secs(90 * 24 * 3600),
             overlap: Duration::from_secs(3600),
             retry_after: Duration::from_secs(5),
+            login_life: LONGEST,
             anchors: Vec::new(),
         }
     }

@@ -48,6 +48,7 @@ pub const KEYS: &[Key] = &[
         "owner",
         "who may connect to the local socket: owner, or everyone, who must log in then",
     ),
+    key("admin.login_life", "12h", "how long a login lasts at most; 1s to 12h"),
     key("enrolment.certificate_life", "30d", "life of a component's certificate"),
     key(
         "enrolment.grace",

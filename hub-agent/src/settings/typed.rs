@@ -2,7 +2,7 @@
 
 use super::{Raw, SettingsError, keys};
 use crate::est::EstLimits;
-use hub_core::HubSettings;
+use hub_core::{HubSettings, access::people::LONGEST};
 use mqtt_endpoint::Limits;
 use protocol::id::Label;
 use serde::Deserialize;
@@ -208,6 +208,7 @@ impl Reader<'_> {
             grace: self.duration("enrolment.grace")?,
             overlap: self.duration("enrolment.overlap")?,
             retry_after: self.duration("enrolment.retry_after")?,
+            login_life: self.login_life()?,
             // The roots' files are read when the daemon starts.
             anchors: Vec::new(),
         })
@@ -233,6 +234,15 @@ impl Reader<'_> {
             certificate: needed("cloud.certificate")?.into(),
             key: needed("cloud.key")?.into(),
         }))
+    }
+
+    fn login_life(&self) -> Result<Duration, SettingsError> {
+        let life = self.duration("admin.login_life")?;
+        if (Duration::from_secs(1)..=LONGEST).contains(&life) {
+            Ok(life)
+        } else {
+            Err(self.wrong("admin.login_life", "1s to 12h"))
+        }
     }
 
     fn socket_access(&self) -> Result<SocketAccess, SettingsError> {

@@ -22,10 +22,16 @@ type Ended = (i32, String, String);
 
 impl Home {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(more: &[(&str, &str)]) -> Self {
         let place = tempfile::tempdir().unwrap();
         std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let socket = place.path().join("hub.sock").display().to_string();
-        let scene = Scene::with(&[("admin.socket", &socket), ("admin.access", "everyone")]);
+        let mut set = vec![("admin.socket", socket.as_str()), ("admin.access", "everyone")];
+        set.extend(more);
+        let scene = Scene::with(&set);
         Self { scene, place }
     }
 
@@ -58,6 +64,13 @@ impl Home {
         let log = std::fs::read_to_string(self.scene.hub.folder().join("hub.log")).unwrap();
         let code = log.split("--code ").nth(1).expect("the hub printed its code");
         code.chars().take(19).collect()
+    }
+
+    /// How often somebody was denied, repeats counted.
+    fn denied(&self) -> u64 {
+        let events = self.scene.hub.events().unwrap();
+        let denied = events.iter().filter(|event| event["kind"] == "policy.denied");
+        denied.map(|event| event["times"].as_u64().unwrap()).sum()
     }
 
     fn saw(&self, kind: &str, text: &str) -> bool {
@@ -153,6 +166,42 @@ fn another_local_user_gets_nowhere_without_a_login_and_as_far_as_the_role_goes_w
     // Root with a token of a guest is a guest; without one it is the owner.
     assert_eq!(home.ask(0, &owner, &["account", "list"], "").0, 0);
     assert_eq!(home.ask(0, "", &["account", "list"], "").0, 0);
+}
+
+/// Criterion: T1.PC.2 (negative)
+/// Criterion: T1.LA.4 (negative)
+#[test]
+fn an_expired_token_changes_nothing_and_leaves_one_record() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::with(&[("admin.login_life", "1s")]);
+    let fleet = home.scene.active_fleet(1, 1);
+    let lamp = fleet.memories().unwrap().into_iter().find(|one| one.kind == "lamp").unwrap();
+    let lamp = lamp.credentials.unwrap().id.to_string();
+    let code = home.setup_code();
+    let setup = ["account", "setup", "ada", "--code", &code];
+    let (ended, _, complaint) = home.ask(NOBODY, "", &setup, "seven green kettles sing\n");
+    assert_eq!(ended, 0, "{complaint}");
+    let token = home.login("ada", "seven green kettles sing\n");
+    // A login as short as it may be: it ends by itself, however often it is used.
+    tests::harness::wait_until(std::time::Duration::from_secs(20), || {
+        let (ended, _, complaint) = home.ask(NOBODY, &token, &["status"], "");
+        anyhow::ensure!(ended == 3, "still good: {complaint}");
+        Ok(())
+    })
+    .unwrap();
+    let is = || home.scene.hub.json(&["config", "show", &lamp]).unwrap()["settings"].clone();
+    let settings = is();
+    assert!(settings.to_string().contains("max-brightness"), "{settings}");
+    let set = ["config", "set", "-c", &lamp, "max-brightness=12"];
+    let (ended, _, complaint) = home.ask(NOBODY, &token, &set, "");
+    assert!(ended == 3 && complaint.contains("log in"), "{complaint}");
+    // One record for it and one for the request before; equal ones within a second are told together.
+    let recorded =
+        || (home.denied() == 2).then_some(()).ok_or_else(|| anyhow::anyhow!("{}", home.denied()));
+    tests::harness::wait_until(std::time::Duration::from_secs(20), recorded).unwrap();
+    assert_eq!(is(), settings, "unchanged");
 }
 
 /// Criterion: T1.PC.2 (negative)

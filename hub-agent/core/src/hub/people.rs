@@ -72,9 +72,10 @@ impl Hub {
             return;
         };
         self.tries.right(&name);
-        self.tokens.add(token, name.clone(), self.now.mono);
+        let life = self.settings.login_life.min(LONGEST);
+        self.tokens.add(token, name.clone(), self.now.mono, life);
         self.event(EventKind::AuthLogin, None, None, format!("{name}, from {from}"));
-        self.out.answer = Answer::LoggedIn(self.now.wall.plus(LONGEST));
+        self.out.answer = Answer::LoggedIn(self.now.wall.plus(life));
     }
 
     fn auth_failed(&mut self, name: &Slug, why: Refusal, from: &str) {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 /// How long a token is good without being used.
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
 
-/// How long a token is good at most.
+/// How long a token is good at most; an owner may make it shorter.
 pub const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
 /// How long after the login what has a high risk may be done.
@@ -27,17 +27,20 @@ struct Login {
     who: Slug,
     since: Duration,
     used: Duration,
+    until: Duration,
 }
 
 impl Tokens {
-    pub(crate) fn add(&mut self, token: Digest, who: Slug, mono: Duration) {
+    /// It is good for so long, and not longer than [`LONGEST`].
+    pub(crate) fn add(&mut self, token: Digest, who: Slug, mono: Duration, life: Duration) {
         self.expire(mono);
         if self.all.len() >= MOST {
             let oldest =
                 self.all.iter().min_by_key(|(_, login)| login.used).map(|(token, _)| *token);
             oldest.map(|token| self.all.remove(&token));
         }
-        self.all.insert(token, Login { who, since: mono, used: mono });
+        let until = mono.saturating_add(life.min(LONGEST));
+        self.all.insert(token, Login { who, since: mono, used: mono, until });
     }
 
     /// Whose token it is, and whether the login is fresh. Using it keeps it alive.
@@ -58,9 +61,7 @@ impl Tokens {
     }
 
     fn expire(&mut self, mono: Duration) {
-        self.all.retain(|_, login| {
-            mono.saturating_sub(login.used) <= IDLE && mono.saturating_sub(login.since) <= LONGEST
-        });
+        self.all.retain(|_, login| mono.saturating_sub(login.used) <= IDLE && mono <= login.until);
     }
 }
 
@@ -79,23 +80,28 @@ mod tests {
             Digest(bytes)
         };
         let mut tokens = Tokens::default();
-        tokens.add(token(1), ada.clone(), at(0));
+        tokens.add(token(1), ada.clone(), at(0), LONGEST);
         assert_eq!(tokens.who(&token(1), at(300)), Some((ada.clone(), true)));
         assert_eq!(tokens.who(&token(1), at(301)), Some((ada.clone(), false)));
         assert_eq!(tokens.who(&token(2), at(301)), None);
         assert_eq!(tokens.who(&token(1), at(301 + 1801)), None, "idle");
-        tokens.add(token(1), ada.clone(), at(0));
+        tokens.add(token(1), ada.clone(), at(0), LONGEST);
         for minute in 0..=720 {
             assert!(tokens.who(&token(1), at(60 * minute)).is_some());
         }
         assert_eq!(tokens.who(&token(1), at(60 * 721)), None, "old");
-        tokens.add(token(1), ada.clone(), at(0));
-        tokens.add(token(2), bob.clone(), at(1));
+        tokens.add(token(1), ada.clone(), at(0), at(9));
+        assert!(tokens.who(&token(1), at(9)).is_some());
+        assert_eq!(tokens.who(&token(1), at(10)), None, "as old as the owner lets it be");
+        tokens.add(token(1), ada.clone(), at(0), at(24 * 3600));
+        assert!(tokens.all[&token(1)].until <= LONGEST, "a setting cannot make it longer");
+        tokens.add(token(1), ada.clone(), at(0), LONGEST);
+        tokens.add(token(2), bob.clone(), at(1), LONGEST);
         tokens.end(&ada);
         assert_eq!(tokens.who(&token(1), at(2)), None);
         assert!(tokens.who(&token(2), at(2)).is_some());
         for n in 0..300 {
-            tokens.add(token(100 + n), ada.clone(), at(3));
+            tokens.add(token(100 + n), ada.clone(), at(3), LONGEST);
         }
         assert_eq!(tokens.who(&token(2), at(4)), None, "pushed out");
         assert_eq!(tokens.all.len(), MOST);
