@@ -52,6 +52,8 @@ pub struct Believer {
     last: u64,
     /// The signer's certificate that was last found good.
     signer: Vec<u8>,
+    /// When that certificate ends, in milliseconds.
+    until: u64,
 }
 
 /// Who the device is and what time it has.
@@ -77,8 +79,9 @@ impl Believer {
         let [signer] = signed.chain() else { return Err(Disbelief::Broken) };
         let der = CertificateDer::from(signer.as_slice());
         let certificate = EndEntityCert::try_from(&der).map_err(|_| Disbelief::Untrusted)?;
-        if self.signer != *signer {
+        if self.signer != *signer || place.now.0 >= self.until {
             vouched_for(&certificate, place)?;
+            self.until = end_of(signer).ok_or(Disbelief::Untrusted)?;
             self.signer.clone_from(signer);
         }
         let key = certificate.subject_public_key_info();
@@ -123,6 +126,12 @@ fn vouched_for(certificate: &EndEntityCert<'_>, place: &Place<'_>) -> Result<(),
         .verify_for_usage(ALL_VERIFICATION_ALGS, &[anchor], &[], time, usage, None, None)
         .map(|_| ())
         .map_err(|_| Disbelief::Untrusted)
+}
+
+/// When a certificate ends, in milliseconds since 1970.
+fn end_of(certificate: &[u8]) -> Option<u64> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    u64::try_from(certificate.validity().not_after.timestamp()).ok()?.checked_mul(1000)
 }
 
 /// The id of the hub with this CA.

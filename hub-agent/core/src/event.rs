@@ -160,7 +160,28 @@ pub struct StateEvent {
     pub times: u32,
 }
 
-type Key = (EventKind, Option<ComponentId>, Option<Refusal>);
+/// What makes events equal. What somebody did or tried is equal only in the same words, so that no act hides
+/// behind another one.
+type Key = (EventKind, Option<ComponentId>, Option<Refusal>, String);
+
+fn key(event: &StateEvent) -> Key {
+    let is_act = matches!(
+        event.kind,
+        EventKind::CommandIssued
+            | EventKind::CommandRefused
+            | EventKind::AuthLogin
+            | EventKind::ConfigChanged
+            | EventKind::TrustChanged
+            | EventKind::DefinitionInForce
+            | EventKind::DefinitionRefused
+            | EventKind::HubReset
+            | EventKind::SettingsRead
+            | EventKind::ComponentChanged
+            | EventKind::ComponentRemoved
+    );
+    let words = if is_act { event.text.clone() } else { String::new() };
+    (event.kind, event.component, event.refusal, words)
+}
 
 /// Turns floods of equal events into one with a count.
 #[derive(Debug, Default)]
@@ -169,20 +190,26 @@ pub(crate) struct Coalescer {
 }
 
 impl Coalescer {
-    /// The event, unless an equal one was seen within the span; then it is counted.
-    pub(crate) fn admit(&mut self, event: StateEvent, mono: Duration) -> Option<StateEvent> {
-        let key = (event.kind, event.component, event.refusal);
+    /// The event, unless an equal one was seen within the span; then it is counted. Where too many are
+    /// remembered, the oldest makes room, and what was counted of it comes first.
+    pub(crate) fn admit(&mut self, event: StateEvent, mono: Duration) -> Vec<StateEvent> {
+        let key = key(&event);
         if let Some((since, counted)) = self.open.get_mut(&key)
             && mono.saturating_sub(*since) < SPAN
         {
             counted.times = counted.times.saturating_add(1);
-            return None;
+            return Vec::new();
         }
+        let mut told = Vec::new();
         if self.open.len() >= REMEMBERED {
-            self.open.pop_first();
+            let oldest = self.open.iter().min_by_key(|(_, (since, _))| *since);
+            let oldest = oldest.map(|(key, _)| key.clone());
+            let counted = oldest.and_then(|key| self.open.remove(&key)).map(|(_, counted)| counted);
+            told.extend(counted.filter(|counted| counted.times > 0));
         }
         self.open.insert(key, (mono, StateEvent { times: 0, ..event.clone() }));
-        Some(event)
+        told.push(event);
+        told
     }
 
     /// What was counted in spans that are over.
@@ -216,10 +243,36 @@ mod tests {
             times: 1,
         };
         let shown = (0..500)
-            .filter(|ms| coalescer.admit(event.clone(), Duration::from_millis(*ms)).is_some());
+            .filter(|ms| !coalescer.admit(event.clone(), Duration::from_millis(*ms)).is_empty());
         assert_eq!(shown.count(), 1);
         assert!(coalescer.flush(Duration::from_millis(999)).is_empty());
         assert_eq!(coalescer.flush(Duration::from_secs(1))[0].times, 499);
         assert!(coalescer.flush(Duration::from_secs(9)).is_empty());
+    }
+
+    #[test]
+    fn what_makes_room_is_the_oldest_and_its_count_is_told() {
+        let mut coalescer = Coalescer::default();
+        let event = |n: usize| StateEvent {
+            at: Timestamp(0),
+            kind: EventKind::CommandIssued,
+            severity: Severity::Info,
+            component: None,
+            refusal: None,
+            text: format!("act {n}"),
+            times: 1,
+        };
+        let at = |n: usize| Duration::from_micros(n as u64);
+        // The oldest sorts last.
+        for _ in 0..3 {
+            coalescer.admit(event(9999), at(0));
+        }
+        for n in 1..REMEMBERED {
+            assert_eq!(coalescer.admit(event(n), at(n)).len(), 1);
+        }
+        let told = coalescer.admit(event(REMEMBERED), at(REMEMBERED));
+        let words: Vec<_> = told.iter().map(|one| (one.text.as_str(), one.times)).collect();
+        assert_eq!(words, [("act 9999", 2), (format!("act {REMEMBERED}").as_str(), 1)]);
+        assert_eq!(coalescer.open.len(), REMEMBERED);
     }
 }

@@ -140,6 +140,18 @@ mod tests {
         assert_eq!(settings.est.per_address, 11);
     }
 
+    /// Criterion: T1.LA.4 (negative)
+    #[test]
+    fn a_login_lasts_a_second_at_least_and_half_a_day_at_most() {
+        for (life, good) in [("1s", true), ("12h", true), ("0s", false), ("13h", false)] {
+            let folder = folder_with(&[("hub.toml", &format!("admin.login_life = \"{life}\"\n"))]);
+            let read = read(&sources(&folder), environment(&[]));
+            assert_eq!(read.is_ok(), good, "{life}");
+            let told = read.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(good || told.contains("1s to 12h"), "{told}");
+        }
+    }
+
     #[test]
     fn an_unknown_key_names_its_place_and_the_nearest() {
         let folder = folder_with(&[("hub.toml", "[presence]\nmised_interval = 4\n")]);

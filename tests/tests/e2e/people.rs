@@ -168,6 +168,21 @@ fn another_local_user_gets_nowhere_without_a_login_and_as_far_as_the_role_goes_w
     assert_eq!(home.ask(0, "", &["account", "list"], "").0, 0);
 }
 
+/// Criterion: T1.LA.4 (negative)
+#[test]
+fn a_try_that_has_to_wait_is_recorded_too() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::new();
+    for _ in 0..5 {
+        let (ended, _, _) = home.ask(NOBODY, "", &["login", "zoe"], "seven green kettles sing\n");
+        assert_eq!(ended, 3);
+    }
+    let events = home.scene.hub.events().unwrap();
+    assert!(events.iter().any(|event| event["refusal"] == "slow-down"), "{events:?}");
+}
+
 /// Criterion: T1.PC.2 (negative)
 /// Criterion: T1.LA.4 (negative)
 #[test]

@@ -146,6 +146,8 @@ fn a_receiver_believes_only_its_hub_only_for_itself_only_now_and_only_once() {
     assert_eq!(believer.believe(&first, &place), Err(Disbelief::Replayed));
     assert_eq!(believer.believe(&signed(&assertion(6)), &place), Err(Disbelief::Replayed));
     assert_eq!(believer.believe(&signed(&assertion(8)), &place), Ok(assertion(8)));
+    let long_after = Place { now: Timestamp(NOW + 100 * 365 * 24 * 3_600_000), ..place };
+    assert_eq!(believer.believe(&first, &long_after), Err(Disbelief::Untrusted), "it has ended");
     let fresh = || Believer::default();
     let at = |now| Place { now: Timestamp(now), ..place };
     assert_eq!(fresh().believe(&first, &at(NOW + 5001)), Err(Disbelief::Late));

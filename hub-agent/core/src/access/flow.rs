@@ -1,7 +1,7 @@
 //! How much a component says, in which order, and how often it is refused. Kept in memory only: a
 //! restart of the hub forgives.
 
-use protocol::{id::Slug, refusal::Refusal};
+use protocol::{definition::Role, id::Slug, refusal::Refusal};
 use std::{collections::BTreeMap, time::Duration};
 
 /// A burst as long as this at the declared rate passes at once.
@@ -22,6 +22,8 @@ pub(crate) struct Flow {
     lanes: BTreeMap<Slug, Lane>,
     /// Commands it gives, by name.
     commands: BTreeMap<Slug, Lane>,
+    /// Commands that people and the cloud give it, by their role; as many as its definition declares, times four roles.
+    orders: BTreeMap<(Role, Slug), Lane>,
     refused: (Duration, u32),
     report: Lane,
 }
@@ -91,6 +93,18 @@ impl Flow {
         mono: Duration,
     ) -> Result<(), Held> {
         self.commands.entry(name.clone()).or_default().admit(per_minute, mono)
+    }
+
+    /// Takes a command that a person or the cloud gives this component into account: nobody of another role
+    /// uses up what one role may give.
+    pub(crate) fn admit_order(
+        &mut self,
+        by: Role,
+        name: &Slug,
+        per_minute: u32,
+        mono: Duration,
+    ) -> Result<(), Held> {
+        self.orders.entry((by, name.clone())).or_default().admit(per_minute, mono)
     }
 
     /// Takes a report of its configuration into account.

@@ -9,6 +9,10 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// How far beyond what it was told a component's claim is believed. It may have belonged to a hub before; it
+/// must not use up the numbers, or the change of a whole group would fail for one member's lie.
+const CLAIM: u32 = 1 << 16;
+
 /// The configuration of one component.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Configured {
@@ -157,11 +161,17 @@ impl Configured {
         self.reported.as_ref().is_none_or(|seen| self.differences(seen, definition).high)
     }
 
-    /// The number of the next configuration: greater than any that it was ever told or claims.
+    /// The number of the next configuration.
     pub(crate) fn next_revision(&self, announced: u32) -> Option<u32> {
         let claimed = self.reported.as_ref().map_or(0, |seen| seen.revision);
-        self.desired.revision.max(claimed).max(announced).checked_add(1)
+        next_revision(self.desired.revision, claimed.max(announced))
     }
+}
+
+/// The number of the next configuration: greater than any that the component was told, and than what it claims
+/// as far as a claim is believed.
+pub(crate) fn next_revision(told: u32, claimed: u32) -> Option<u32> {
+    told.max(claimed.min(told.saturating_add(CLAIM))).checked_add(1)
 }
 
 struct Differences {

@@ -12,8 +12,8 @@ mod desired;
 mod view;
 
 pub(crate) use delivery::{Deliveries, GIVE_UP};
-pub(crate) use desired::on_the_wire;
 pub use desired::{Configured, Desired, Proof, Seen};
+pub(crate) use desired::{next_revision, on_the_wire};
 
 pub(crate) use view::view;
 pub use view::{ConfigView, SettingView};

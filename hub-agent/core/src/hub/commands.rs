@@ -14,6 +14,7 @@ use crate::{
 };
 use protocol::{
     cbor,
+    definition::Risk,
     id::{ComponentId, Label},
     message::{CloudAsk, TrustState},
     refusal::Refusal,
@@ -95,8 +96,23 @@ impl Hub {
         self.command(&Actor::Cloud, command);
     }
 
+    /// A person whose account went or whose role changed while the request came in does nothing any more.
+    fn still_is(&self, by: &Actor) -> Result<(), Denied> {
+        let Actor::Person { name, role, .. } = by else { return Ok(()) };
+        if self.accounts.get(name).is_some_and(|account| account.role == *role) {
+            return Ok(());
+        }
+        let detail = format!("the account {name} was changed meanwhile");
+        Err(Denied { refusal: Refusal::NotPermitted, detail })
+    }
+
     fn obey(&mut self, by: &Actor, command: Command) -> Result<Answer, Denied> {
-        gate::authorize_operation(by.role(), operation(by, &command))?;
+        self.still_is(by)?;
+        let operation = operation(by, &command);
+        gate::authorize_operation(by.role(), operation)?;
+        if gives_power(operation, &command) {
+            gate::step_up(by, Risk::High, operation.words())?;
+        }
         let done = match command {
             Command::Reset => self.reset(by),
             Command::Account(name, change) => self.change_account(&name, change),
@@ -255,6 +271,12 @@ fn operation(by: &Actor, command: &Command) -> Operation {
         Command::Account(name, AccountChange::Password(_)) if by.is(name) => Operation::Look,
         Command::Account(..) => Operation::Accounts,
     }
+}
+
+/// Whether a command can give somebody power or take it from somebody: a screen left open must not do that.
+fn gives_power(operation: Operation, command: &Command) -> bool {
+    matches!(operation, Operation::Own | Operation::Accounts)
+        || matches!(command, Command::Account(..))
 }
 
 /// A command in words, without its secrets.

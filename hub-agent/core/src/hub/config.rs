@@ -11,7 +11,7 @@ use crate::{
     config::{ConfigView, Configured, Desired, GIVE_UP, Proof, Seen, view},
     effect::Answer,
     event::EventKind,
-    input::{Actor, Members, Wish},
+    input::{Actor, Members, StoreState, Wish},
     persist,
 };
 use protocol::{
@@ -193,7 +193,7 @@ impl Hub {
         let announced = facts.map_or(0, |facts| facts.config);
         match self.configs.get(id) {
             Some(known) => known.next_revision(announced),
-            None => announced.checked_add(1),
+            None => crate::config::next_revision(0, announced),
         }
     }
 
@@ -226,8 +226,9 @@ impl Hub {
             }
         }
         let text = format!("revision {revision}, {purpose}, wanted by {by}");
+        let before = self.inventory.get(id).map_or(0, |record| record.security);
         let (reported, security) =
-            former.map_or((None, 0), |former| (former.reported, former.security));
+            former.map_or((None, before), |former| (former.reported, former.security));
         self.configs.put(id, Configured { desired, reported, security });
         self.configs.deliveries.renew(id);
         self.event(EventKind::ConfigChanged, Some(id), None, text);
@@ -310,6 +311,10 @@ impl Hub {
     }
 
     pub(super) fn tell_again(&mut self) {
+        // What is wanted may not be durable yet.
+        if self.store == StoreState::Unavailable {
+            return;
+        }
         for id in self.configs.deliveries.overdue(self.now.mono, TOLD_PER_TURN) {
             self.tell(id);
         }
@@ -409,8 +414,13 @@ impl Hub {
         }
     }
 
-    /// Nothing is wanted of it any more.
+    /// Nothing is wanted of it any more. How new its firmware was is remembered, should it come back.
     pub(super) fn forget_config(&mut self, id: ComponentId) {
+        let security = self.configs.get(id).map_or(0, |former| former.security);
+        if let Some(record) = self.inventory.get_mut(id) {
+            record.security = record.security.max(security);
+            self.save(id);
+        }
         if self.configs.remove(id) {
             self.write(persist::remove_config(id));
         }

@@ -142,6 +142,7 @@ impl Hub {
             id,
             name: None,
             groups: Default::default(),
+            security: 0,
             on_trial: false,
             origin,
             trust: Trust { state: TrustState::Pending, hold: None, since: now, reason },

@@ -2,7 +2,7 @@
 
 use super::Hub;
 use crate::{
-    access::people::{Account, LONGEST},
+    access::people::Account,
     effect::Answer,
     event::EventKind,
     input::{AccountChange, Actor},
@@ -72,8 +72,7 @@ impl Hub {
             return;
         };
         self.tries.right(&name);
-        let life = self.settings.login_life.min(LONGEST);
-        self.tokens.add(token, name.clone(), self.now.mono, life);
+        let life = self.tokens.add(token, name.clone(), self.now.mono, self.settings.login_life);
         self.event(EventKind::AuthLogin, None, None, format!("{name}, from {from}"));
         self.out.answer = Answer::LoggedIn(self.now.wall.plus(life));
     }

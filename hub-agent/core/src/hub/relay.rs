@@ -65,9 +65,10 @@ impl Hub {
         let receiver = self.receiver(id).ok_or(Refusal::Unknown)?;
         let permitted = gate::permit_command(by, &receiver, name, arguments)?;
         let (_, command) = permitted.into_parts();
-        // People and the cloud share one flow: what a component takes per minute is for its own good.
-        let flow = self.flows.entry(self.own.id).or_default();
-        if flow.admit_command(&command.name, command.per_minute, self.now.mono).is_err() {
+        let flow = self.flows.entry(id).or_default();
+        let admitted =
+            flow.admit_order(by.role(), &command.name, command.per_minute, self.now.mono);
+        if admitted.is_err() {
             let detail = format!("{name}: more than its definition declares per minute");
             return Err(Denied { refusal: Refusal::SlowDown, detail });
         }

@@ -280,6 +280,7 @@ impl Hub {
     /// When the hub wants to be told of the time at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.presence.next().into_iter().chain(self.configs.deliveries.next()).min()
+        let deliveries = self.configs.deliveries.next().filter(|_| self.store == StoreState::Ok);
+        self.presence.next().into_iter().chain(deliveries).min()
     }
 }

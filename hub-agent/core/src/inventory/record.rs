@@ -30,6 +30,9 @@ pub struct Record {
     /// Groups it is in, for settings that several shall have.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub groups: BTreeSet<Slug>,
+    /// The greatest security version it reported in a membership before: a smaller one is a rollback.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub security: u32,
     /// Whether what its definition would refuse is only reported.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub on_trial: bool,
@@ -192,4 +195,10 @@ impl Record {
             })
             .collect()
     }
+}
+
+/// Whether there is nothing to store.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

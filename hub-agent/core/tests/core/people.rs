@@ -21,7 +21,18 @@ fn person(role: Role, fresh: bool) -> Actor {
     Actor::Person { name: slug("ada"), role, fresh }
 }
 
+/// Asks as somebody; whoever has no account yet gets one.
 fn ask(world: &mut World, by: &Actor, command: Command) -> Option<Refusal> {
+    if let Actor::Person { name, role, .. } = by
+        && !world.hub.accounts().iter().any(|(known, _)| known == name)
+    {
+        let add = AccountChange::Add { role: *role, hash: "x".into() };
+        world.command(Command::Account(name.clone(), add)).unwrap();
+    }
+    ask_as_is(world, by, command)
+}
+
+fn ask_as_is(world: &mut World, by: &Actor, command: Command) -> Option<Refusal> {
     match world.handle(Input::Command { by: by.clone(), command }).answer {
         Answer::Refused { why, .. } => Some(why),
         _ => None,
@@ -155,6 +166,83 @@ fn what_has_a_high_risk_wants_a_fresh_login() {
     assert_eq!(ask(&mut world, &stale, unlock()), Some(Refusal::LoginTooOld));
     let lock = Command::Give { id: id(2), name: slug("lock"), arguments: json!({}) };
     assert_eq!(ask(&mut world, &stale, lock), None, "everyday use");
+}
+
+/// A screen left open must not become an account, a password or a definition of whoever passes by.
+/// Criterion: T1.LA.4 (negative)
+#[test]
+fn an_old_login_neither_changes_its_own_password_nor_gives_power() {
+    let mut world = World::new();
+    let stale = person(Role::Owner, false);
+    let commands = [
+        Command::Account(slug("ada"), AccountChange::Password("y".into())),
+        Command::Account(slug("eve"), AccountChange::Add { role: Role::Owner, hash: "y".into() }),
+        Command::Account(slug("ada"), AccountChange::Remove),
+        Command::Define(vec![]),
+        Command::Revoke(id(9), note("x")),
+        Command::Reset,
+    ];
+    for command in commands {
+        let what = format!("{command:?}");
+        assert_eq!(ask(&mut world, &stale, command), Some(Refusal::LoginTooOld), "{what}");
+    }
+    let accounts: Vec<_> = world.hub.accounts();
+    assert_eq!(accounts, [(slug("ada"), Role::Owner)], "nothing changed");
+    let own = Command::Account(slug("ada"), AccountChange::Password("y".into()));
+    assert_eq!(ask(&mut world, &person(Role::Owner, true), own), None, "a fresh one may");
+}
+
+/// Criterion: T1.LA.4 (negative)
+#[test]
+fn a_person_whose_account_went_while_the_request_came_in_does_nothing() {
+    let mut world = World::new();
+    let add = AccountChange::Add { role: Role::Guest, hash: "x".into() };
+    world.command(Command::Account(slug("ada"), add)).unwrap();
+    let more = || {
+        let add = AccountChange::Add { role: Role::Owner, hash: "x".into() };
+        Command::Account(slug("eve"), add)
+    };
+    let was_owner = person(Role::Owner, true);
+    assert_eq!(
+        ask_as_is(&mut world, &was_owner, more()),
+        Some(Refusal::NotPermitted),
+        "a guest now"
+    );
+    world.command(Command::Account(slug("ada"), AccountChange::Remove)).unwrap();
+    assert_eq!(ask_as_is(&mut world, &was_owner, more()), Some(Refusal::NotPermitted), "gone");
+    assert!(world.hub.accounts().is_empty());
+}
+
+/// Criterion: T3.LA.1b (negative)
+#[test]
+fn nobody_uses_up_what_another_role_or_another_component_may_be_told() {
+    let (mut world, _) = product(2);
+    let switch = |n| {
+        let arguments = json!({ "on": true });
+        Command::Give { id: id(n), name: slug("switch"), arguments }
+    };
+    let guest = person(Role::Guest, true);
+    let spent = |world: &mut World, by: &Actor, n| {
+        (0..200).find_map(|_| ask(world, by, switch(n))) == Some(Refusal::SlowDown)
+    };
+    assert!(spent(&mut world, &guest, 1), "there is a rate");
+    assert_eq!(ask(&mut world, &OWNER, switch(1)), None, "the owner is not kept out by a guest");
+    assert_eq!(ask(&mut world, &guest, switch(7)), None, "nor is another lamp");
+    assert!(spent(&mut world, &OWNER, 1), "the owner has a rate too");
+}
+
+/// Criterion: T1.CSA.1 (negative)
+#[test]
+fn every_act_within_a_second_has_a_record_in_its_own_words() {
+    let mut world = World::new();
+    for name in ["eve", "mallory", "trudy"] {
+        let add = AccountChange::Add { role: Role::Guest, hash: "x".into() };
+        world.command(Command::Account(slug(name), add)).unwrap();
+    }
+    for name in ["eve", "mallory", "trudy"] {
+        let made = |event: &&hub_core::StateEvent| event.text.contains(&format!("account {name} "));
+        assert_eq!(world.events.iter().filter(made).count(), 1, "{name}");
+    }
 }
 
 fn login(world: &mut World, name: &str, right: bool, token: u8) -> Answer {

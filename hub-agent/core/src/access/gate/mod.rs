@@ -9,8 +9,7 @@ mod trial;
 
 pub use operation::{Operation, authorize_operation};
 pub use person::Change;
-pub(crate) use person::authorize_change;
-pub(crate) use person::authorize_restore;
+pub(crate) use person::{authorize_change, authorize_restore, step_up};
 pub use relay::Command;
 pub(crate) use relay::{Receiver, Relay, permit_command, relay_command, relay_value};
 pub(crate) use trial::permit_on_trial;

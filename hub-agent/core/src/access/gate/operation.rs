@@ -39,7 +39,7 @@ impl Operation {
         }
     }
 
-    fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Look => "looking",
             Self::Audit => "auditing",

@@ -10,7 +10,7 @@ use protocol::{
     id::{ComponentId, Slug},
     refusal::Refusal,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 /// What shall become of a component's configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +63,7 @@ pub(crate) fn authorize_change(
 }
 
 /// What has a high risk wants a fresh login of a person who logs in.
-pub(super) fn step_up(by: &Actor, risk: Risk, name: &Slug) -> Result<(), Denied> {
+pub(crate) fn step_up(by: &Actor, risk: Risk, name: impl Display) -> Result<(), Denied> {
     let stale = matches!(by, Actor::Person { fresh: false, .. });
     match stale && risk == Risk::High {
         true => {

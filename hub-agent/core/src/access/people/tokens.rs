@@ -31,16 +31,24 @@ struct Login {
 }
 
 impl Tokens {
-    /// It is good for so long, and not longer than [`LONGEST`].
-    pub(crate) fn add(&mut self, token: Digest, who: Slug, mono: Duration, life: Duration) {
+    /// It is good for so long, and not longer than [`LONGEST`]; the answer is for how long.
+    pub(crate) fn add(
+        &mut self,
+        token: Digest,
+        who: Slug,
+        mono: Duration,
+        life: Duration,
+    ) -> Duration {
         self.expire(mono);
         if self.all.len() >= MOST {
             let oldest =
                 self.all.iter().min_by_key(|(_, login)| login.used).map(|(token, _)| *token);
             oldest.map(|token| self.all.remove(&token));
         }
-        let until = mono.saturating_add(life.min(LONGEST));
+        let life = life.min(LONGEST);
+        let until = mono.saturating_add(life);
         self.all.insert(token, Login { who, since: mono, used: mono, until });
+        life
     }
 
     /// Whose token it is, and whether the login is fresh. Using it keeps it alive.
