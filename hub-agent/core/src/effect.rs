@@ -95,6 +95,17 @@ pub struct IssueOrder {
     pub id: ComponentId,
     /// For the key with this digest, which must be the request's.
     pub key: Digest,
-    /// Whether it replaces an expired certificate.
-    pub recovered: bool,
+    /// What it is for.
+    pub occasion: Occasion,
+}
+
+/// What a certificate is issued for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The component joins, or was reset to its factory state and joins again.
+    Join,
+    /// It replaces one that is in force.
+    Renewal,
+    /// It replaces an expired one.
+    Recovery,
 }

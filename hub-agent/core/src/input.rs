@@ -1,6 +1,9 @@
 //! Everything the hub can be told.
 
-use crate::access::gate::{Inbound, Permitted};
+use crate::{
+    access::gate::{Inbound, Permitted},
+    effect::Occasion,
+};
 use protocol::{
     definition::{Role, SettingValue},
     id::{ComponentId, Digest, Label, Note, Slug},
@@ -83,8 +86,8 @@ pub enum Input {
         id: ComponentId,
         /// The certificate.
         certificate: ComponentCertificate,
-        /// Whether it replaces an expired one.
-        recovered: bool,
+        /// What it is for.
+        occasion: Occasion,
     },
     /// Somebody tried a password, which the shell compared.
     Login {
@@ -94,6 +97,11 @@ pub enum Input {
         right: bool,
         /// Digest of the token that stands for the login, if it was.
         token: Digest,
+        /// From where, in words.
+        from: String,
+    },
+    /// Somebody tried a wrong set-up code.
+    WrongSetupCode {
         /// From where, in words.
         from: String,
     },

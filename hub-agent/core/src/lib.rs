@@ -25,7 +25,7 @@ pub mod persist;
 pub mod settings;
 
 pub use access::gate::{Denied, Inbound, Outbound, Permitted};
-pub use effect::{Answer, Cut, Effects, IssueOrder, Write};
+pub use effect::{Answer, Cut, Effects, IssueOrder, Occasion, Write};
 pub use event::{EventKind, Severity, StateEvent};
 pub use hub::{DefinitionView, Explanation, Hub, OwnIdentity};
 pub use input::{

@@ -66,7 +66,7 @@ impl Desk {
             }
         };
         let Facts { certificate: known, .. } = facts;
-        let issued = Input::Issued { id: order.id, certificate: known, recovered: order.recovered };
+        let issued = Input::Issued { id: order.id, certificate: known, occasion: order.occasion };
         match self.cell.apply_durably(issued).await {
             Ok(_) => EstAnswer::Issued(certificate),
             Err(why) => refused(why),

@@ -9,7 +9,7 @@ use crate::{
     },
     effect::Answer,
     event::EventKind,
-    input::{AccountChange, Actor, Command, Members, Selector, Wish},
+    input::{AccountChange, Actor, Command, Members, Selector, StoreState, Wish},
     persist,
 };
 use protocol::{
@@ -66,6 +66,14 @@ impl Hub {
 
     /// The cloud asks; a number that came before is a replay, also after a restart.
     pub(super) fn cloud_asks(&mut self, ask: CloudAsk) {
+        if self.store == StoreState::Unavailable {
+            self.count(Refusal::StoreUnavailable.slug());
+            let text = format!("the cloud: ask {} cannot be made durable", ask.seq);
+            let why = Some(Refusal::StoreUnavailable);
+            self.event(EventKind::CommandRefused, Some(ask.component), why, text);
+            self.refuse(Refusal::StoreUnavailable, None);
+            return;
+        }
         if ask.seq <= self.counters.cloud_asks {
             self.count(Refusal::Replayed.slug());
             let text = format!("the cloud: ask {} came before", ask.seq);
@@ -108,6 +116,9 @@ impl Hub {
 
     fn obey(&mut self, by: &Actor, command: Command) -> Result<Answer, Denied> {
         self.still_is(by)?;
+        if self.store == StoreState::Unavailable && !takes_power(&command) {
+            return Err(Refusal::StoreUnavailable.into());
+        }
         let operation = operation(by, &command);
         gate::authorize_operation(by.role(), operation)?;
         if gives_power(operation, &command) {
@@ -277,6 +288,19 @@ fn operation(by: &Actor, command: &Command) -> Operation {
 fn gives_power(operation: Operation, command: &Command) -> bool {
     matches!(operation, Operation::Own | Operation::Accounts)
         || matches!(command, Command::Account(..))
+}
+
+/// Whether a command only takes something from somebody: that may go ahead while nothing can be made
+/// durable. Anything else would be refused now and come into force once there is room again.
+fn takes_power(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Quarantine(..)
+            | Command::Revoke(..)
+            | Command::ClosePairing
+            | Command::Logout(_)
+            | Command::Account(_, AccountChange::Remove)
+    )
 }
 
 /// A command in words, without its secrets.

@@ -414,6 +414,14 @@ impl Hub {
         }
     }
 
+    /// It may have been reset to its factory state: what it said before proves nothing any more.
+    pub(super) fn distrust_report(&mut self, id: ComponentId) {
+        if self.configs.get_mut(id).is_some_and(|known| known.reported.take().is_some()) {
+            self.configs.deliveries.renew(id);
+            self.save_config(id);
+        }
+    }
+
     /// Nothing is wanted of it any more. How new its firmware was is remembered, should it come back.
     pub(super) fn forget_config(&mut self, id: ComponentId) {
         let security = self.configs.get(id).map_or(0, |former| former.security);

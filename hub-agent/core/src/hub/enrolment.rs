@@ -7,7 +7,7 @@ use crate::{
         pairing::WrongCode,
         trust::{Hold, Trust},
     },
-    effect::{Answer, IssueOrder},
+    effect::{Answer, IssueOrder, Occasion},
     event::EventKind,
     input::{ComponentCertificate, EnrolRequest, Proof, ReenrolRequest},
     inventory::{
@@ -123,7 +123,7 @@ impl Hub {
             self.remember_request(id, request.key, approved);
         }
         self.out.answer = if approved {
-            Answer::Issue(IssueOrder { id, key: request.key, recovered: false })
+            Answer::Issue(IssueOrder { id, key: request.key, occasion: Occasion::Join })
         } else {
             Answer::Wait(self.settings.retry_after)
         };
@@ -174,9 +174,9 @@ impl Hub {
 
     pub(super) fn reenrol(&mut self, request: &ReenrolRequest) {
         match self.check_reenrol(request) {
-            Ok(recovered) => {
+            Ok(occasion) => {
                 let ReenrolRequest { id, key, .. } = *request;
-                self.out.answer = Answer::Issue(IssueOrder { id, key, recovered });
+                self.out.answer = Answer::Issue(IssueOrder { id, key, occasion });
             }
             Err(why) => {
                 self.enrol_refused(Some(request.id), request.from, why);
@@ -185,8 +185,8 @@ impl Hub {
         }
     }
 
-    /// Whether a component may renew; the answer is whether its certificate had expired.
-    fn check_reenrol(&self, request: &ReenrolRequest) -> Result<bool, Refusal> {
+    /// Whether a component may renew, and whether that is in time.
+    fn check_reenrol(&self, request: &ReenrolRequest) -> Result<Occasion, Refusal> {
         let record = self.inventory.get(request.id).ok_or(Refusal::Unknown)?;
         match record.trust.state {
             TrustState::Revoked => return Err(Refusal::Revoked),
@@ -201,8 +201,8 @@ impl Hub {
             return Err(Refusal::WeakKey);
         }
         match record.credentials.judge(&request.with, self.now.wall)? {
-            Force::InForce => Ok(false),
-            Force::Expired(ago) if ago <= self.settings.grace => Ok(true),
+            Force::InForce => Ok(Occasion::Renewal),
+            Force::Expired(ago) if ago <= self.settings.grace => Ok(Occasion::Recovery),
             Force::Expired(_) => Err(Refusal::Expired),
         }
     }
@@ -212,7 +212,7 @@ impl Hub {
         &mut self,
         id: ComponentId,
         certificate: ComponentCertificate,
-        recovered: bool,
+        occasion: Occasion,
     ) {
         let (now, overlap) = (self.now.wall, self.settings.overlap);
         let Some(record) = self.inventory.get_mut(id) else { return };
@@ -223,18 +223,24 @@ impl Hub {
             EventKind::CertIssued,
             Some(id),
             None,
-            if recovered { "after an expiry" } else { "" },
+            if occasion == Occasion::Recovery { "after an expiry" } else { "" },
         );
-        if state == TrustState::Pending {
-            self.set_trust(
-                id,
-                TrustState::Quarantined,
-                Some(Hold::NotAnnounced),
-                "has not said yet what it is",
-            );
-        } else if recovered && state != TrustState::Quarantined {
-            let reason = "came back with an expired certificate; look at it and approve it";
-            self.set_trust(id, TrustState::Quarantined, Some(Hold::Recovered), reason);
+        let held = state == TrustState::Quarantined;
+        match occasion {
+            Occasion::Renewal => {}
+            Occasion::Recovery if held => {}
+            Occasion::Recovery => {
+                let reason = "came back with an expired certificate; look at it and approve it";
+                self.set_trust(id, TrustState::Quarantined, Some(Hold::Recovered), reason);
+            }
+            Occasion::Join => {
+                self.distrust_report(id);
+                // A hold that somebody must lift stays.
+                if !held {
+                    let reason = "has not said yet what it is";
+                    self.set_trust(id, TrustState::Quarantined, Some(Hold::NotAnnounced), reason);
+                }
+            }
         }
         self.save(id);
     }

@@ -198,8 +198,9 @@ impl Hub {
             }
             Input::Enrol(request) => self.enrol(&request),
             Input::Reenrol(request) => self.reenrol(&request),
-            Input::Issued { id, certificate, recovered } => self.issued(id, certificate, recovered),
+            Input::Issued { id, certificate, occasion } => self.issued(id, certificate, occasion),
             Input::Login { name, right, token, from } => self.login(&name, right, token, &from),
+            Input::WrongSetupCode { from } => self.wrong_setup_code(&from),
             Input::Command { by, command } => self.command(&by, command),
             Input::SettingsRead(refused) => self.settings_read(refused),
             Input::CloudAsk(ask) => self.cloud_asks(ask),

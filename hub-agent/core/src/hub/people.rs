@@ -2,7 +2,7 @@
 
 use super::Hub;
 use crate::{
-    access::people::Account,
+    access::people::{Account, Door},
     effect::Answer,
     event::EventKind,
     input::{AccountChange, Actor},
@@ -25,11 +25,32 @@ impl Hub {
     /// # Errors
     /// How long to wait first.
     pub fn may_try(&self, name: &Slug, mono: Duration) -> Result<Option<String>, Duration> {
-        let account = self.accounts.get(name);
-        match self.tries.wait(account.map(|account| &account.name), mono) {
+        match self.tries.wait(&self.door(name), mono) {
             Some(wait) => Err(wait),
-            None => Ok(account.map(|account| account.hash.clone())),
+            None => Ok(self.accounts.get(name).map(|account| account.hash.clone())),
         }
+    }
+
+    /// Whether anybody may try the set-up code now.
+    ///
+    /// # Errors
+    /// How long to wait first.
+    pub fn may_set_up(&self, mono: Duration) -> Result<(), Duration> {
+        self.tries.wait(&Door::Setup, mono).map_or(Ok(()), Err)
+    }
+
+    /// Somebody tried a wrong set-up code.
+    pub(super) fn wrong_setup_code(&mut self, from: &str) {
+        self.tries.wrong(&Door::Setup, self.now.mono);
+        let why = Refusal::WrongCode;
+        self.count(why.slug());
+        self.event(EventKind::AuthFailure, None, Some(why), format!("a set-up code, from {from}"));
+        self.refuse(why, self.tries.wait(&Door::Setup, self.now.mono));
+    }
+
+    fn door(&self, name: &Slug) -> Door {
+        let known = self.accounts.get(name).is_some();
+        if known { Door::Account(name.clone()) } else { Door::Nobody(name.clone()) }
     }
 
     /// Who holds a token.
@@ -53,15 +74,15 @@ impl Hub {
 
     /// Somebody tried a password; `right` says whether it was the one.
     pub(super) fn login(&mut self, name: &Slug, right: bool, token: Digest, from: &str) {
-        let known = self.accounts.get(name).map(|account| account.name.clone());
-        if let Some(wait) = self.tries.wait(known.as_ref(), self.now.mono) {
+        let door = self.door(name);
+        if let Some(wait) = self.tries.wait(&door, self.now.mono) {
             self.auth_failed(name, Refusal::SlowDown, from);
             self.refuse(Refusal::SlowDown, Some(wait));
             return;
         }
-        let Some(name) = known.clone().filter(|_| right) else {
-            let count = self.tries.wrong(known.as_ref(), self.now.mono);
-            let wait = self.tries.wait(known.as_ref(), self.now.mono);
+        if !right || matches!(door, Door::Nobody(_)) {
+            let count = self.tries.wrong(&door, self.now.mono);
+            let wait = self.tries.wait(&door, self.now.mono);
             self.auth_failed(name, Refusal::BadCredentials, from);
             if count.is_multiple_of(GUESSES_TO_TELL) {
                 let text =
@@ -70,8 +91,8 @@ impl Hub {
             }
             self.refuse(Refusal::BadCredentials, wait);
             return;
-        };
-        self.tries.right(&name);
+        }
+        self.tries.right(&door);
         let life = self.tokens.add(token, name.clone(), self.now.mono, self.settings.login_life);
         self.event(EventKind::AuthLogin, None, None, format!("{name}, from {from}"));
         self.out.answer = Answer::LoggedIn(self.now.wall.plus(life));
@@ -111,7 +132,7 @@ impl Hub {
             }
         }
         self.tokens.end(name);
-        self.tries.right(name);
+        self.tries.right(&Door::Account(name.clone()));
         Ok(Answer::Changed(1))
     }
 

@@ -431,6 +431,39 @@ fn what_may_not_be_durable_yet_is_not_told_again() {
     assert_eq!(world.told(1).len(), 1, "and is when it is");
 }
 
+/// Criterion: T3.PC.1 (negative)
+#[test]
+fn what_is_refused_for_want_of_disk_space_does_not_come_into_force_later() {
+    let mut world = World::new();
+    world.member(1);
+    let before = world.hub.configured(id(1)).cloned();
+    world.handle(Input::Store(StoreState::Unavailable));
+    let set = world.set(Members::One(id(1)), "max-brightness", Integer(55));
+    assert_eq!(set, Err(Refusal::StoreUnavailable));
+    let settings = Settings::new([(slug("max-brightness"), Integer(56))].into()).unwrap();
+    let ask = protocol::message::CloudAsk {
+        version: protocol::message::V1,
+        seq: 7,
+        component: id(1),
+        settings: Some(settings),
+        command: None,
+        arguments: None,
+    };
+    let answer = world.handle(Input::CloudAsk(ask.clone())).answer;
+    assert!(matches!(answer, Answer::Refused { why: Refusal::StoreUnavailable, .. }), "{answer:?}");
+    let quarantine = Command::Quarantine(id(1), crate::world::note("odd"));
+    assert_eq!(world.command(quarantine), Ok(1), "taking power waits for no disk");
+    world.handle(Input::Store(StoreState::Ok));
+    world.handle(Input::Tick);
+    assert_eq!(world.hub.configured(id(1)).cloned(), before);
+    assert!(world.saw(EventKind::CommandRefused, Some(Refusal::StoreUnavailable)));
+    let again = world.handle(Input::CloudAsk(ask)).answer;
+    assert!(
+        !matches!(again, Answer::Refused { why: Refusal::Replayed, .. }),
+        "the ask was not used up: {again:?}"
+    );
+}
+
 /// Criterion: T3.LA.1d (negative)
 #[test]
 fn a_report_names_only_what_is_declared() {

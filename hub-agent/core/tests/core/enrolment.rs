@@ -2,7 +2,7 @@
 
 use crate::world::{DAY, World, id, key, label, note};
 use hub_core::{
-    Answer, Command, EventKind, Input, Proof, Selector,
+    Answer, Command, EventKind, Input, Occasion, Proof, Selector,
     access::{pairing::code_text, trust::Hold},
 };
 use protocol::{message::TrustState, refusal::Refusal};
@@ -51,13 +51,17 @@ fn a_pairing_code_enrols_once_also_when_its_answer_was_lost() {
     let request = world.request(1, Proof::Code(code_text(&CODE)));
     assert!(matches!(world.handle(Input::Enrol(request.clone())).answer, Answer::Issue(_)));
     let certificate = world.certificate(1);
-    world.handle(Input::Issued { id: id(1), certificate, recovered: false });
+    world.handle(Input::Issued { id: id(1), certificate, occasion: Occasion::Join });
     assert!(
         matches!(world.handle(Input::Enrol(request.clone())).answer, Answer::Issue(_)),
         "asked again"
     );
     let certificate = world.certificate(1);
-    world.handle(Input::Issued { id: id(1), certificate: certificate.clone(), recovered: false });
+    world.handle(Input::Issued {
+        id: id(1),
+        certificate: certificate.clone(),
+        occasion: Occasion::Join,
+    });
     world.connect(1, &certificate);
     world.announce(1, &crate::world::facts(1, 1));
     assert_eq!(refusal(world.handle(Input::Enrol(request)).answer), Some(Refusal::IdInUse));
@@ -111,9 +115,15 @@ fn renewal_has_no_outage_and_ends_the_former_certificate_at_first_use() {
     let mut world = World::new();
     let old = world.member(1);
     world.pass(20 * DAY);
-    assert!(matches!(world.reenrol(1, &old), Answer::Issue(order) if !order.recovered));
+    assert!(
+        matches!(world.reenrol(1, &old), Answer::Issue(order) if order.occasion == Occasion::Renewal)
+    );
     let new = world.certificate(1);
-    world.handle(Input::Issued { id: id(1), certificate: new.clone(), recovered: false });
+    world.handle(Input::Issued {
+        id: id(1),
+        certificate: new.clone(),
+        occasion: Occasion::Renewal,
+    });
     assert_eq!(world.hub.admit(id(1), &old, world.now.wall), Ok(()), "until the new one is used");
     assert_eq!(world.hub.admit(id(1), &new, world.now.wall), Ok(()));
     world.connect(1, &new);
@@ -127,7 +137,7 @@ fn the_former_certificate_is_refused_once_its_overlap_is_over() {
     let mut world = World::new();
     let old = world.member(1);
     let new = world.certificate(1);
-    world.handle(Input::Issued { id: id(1), certificate: new, recovered: false });
+    world.handle(Input::Issued { id: id(1), certificate: new, occasion: Occasion::Renewal });
     world.pass(Duration::from_secs(3601));
     assert_eq!(world.hub.admit(id(1), &old, world.now.wall), Err(Refusal::Superseded));
     assert_eq!(refusal(world.reenrol(1, &old)), Some(Refusal::Superseded));
@@ -141,9 +151,13 @@ fn an_expired_certificate_comes_back_only_into_quarantine_and_not_for_ever() {
     world.pass(31 * DAY);
     assert_eq!(world.hub.admit(id(1), &old, world.now.wall), Err(Refusal::Expired));
     let Answer::Issue(order) = world.reenrol(1, &old) else { panic!("within the grace time") };
-    assert!(order.recovered);
+    assert_eq!(order.occasion, Occasion::Recovery);
     let new = world.certificate(1);
-    world.handle(Input::Issued { id: id(1), certificate: new.clone(), recovered: true });
+    world.handle(Input::Issued {
+        id: id(1),
+        certificate: new.clone(),
+        occasion: Occasion::Recovery,
+    });
     world.connect(1, &new);
     world.announce(1, &crate::world::facts(1, 2));
     assert_eq!(world.state(1), TrustState::Quarantined, "an announcement does not lift it");
@@ -214,6 +228,58 @@ fn an_approval_is_good_for_one_certificate_in_use() {
     world.connect(1, &certificate);
     let reset = world.handle(Input::Enrol(again)).answer;
     assert!(matches!(reset, Answer::Wait(_)), "after its use the owner decides again: {reset:?}");
+}
+
+/// Criterion: T3.PC.1 (negative)
+/// Criterion: T3.PC.4 (negative)
+#[test]
+fn a_component_reset_behind_the_hub_s_back_proves_its_configuration_again() {
+    let mut world = World::new();
+    world.member(1);
+    let again = world.request(1, world.idevid(1));
+    world.handle(Input::Enrol(again.clone()));
+    assert_eq!(world.state(1), TrustState::Active, "asking changes nothing");
+    world.command(Command::Approve(Selector::One(id(1)))).unwrap();
+    assert!(
+        matches!(world.handle(Input::Enrol(again)).answer, Answer::Issue(order) if order.occasion == Occasion::Join)
+    );
+    let certificate = world.certificate(1);
+    let issued =
+        Input::Issued { id: id(1), certificate: certificate.clone(), occasion: Occasion::Join };
+    world.handle(issued);
+    for _ in 0..2 {
+        assert_eq!(world.state(1), TrustState::Quarantined, "its former report proves nothing");
+        assert_eq!(world.hold(1), Some(Hold::NotAnnounced));
+        world.restart();
+    }
+    world.connect(1, &certificate);
+    world.announce(1, &crate::world::facts(1, 2));
+    assert_eq!(world.hold(1), Some(Hold::Baseline), "told again what it shall be");
+    world.obey(1);
+    assert_eq!(world.state(1), TrustState::Active);
+}
+
+/// Criterion: T3.LA.1c (negative)
+#[test]
+fn joining_again_lifts_no_hold_that_a_person_must_lift() {
+    let mut world = World::new();
+    world.member(1);
+    world.command(Command::Quarantine(id(1), note("odd"))).unwrap();
+    let again = world.request(1, world.idevid(1));
+    world.handle(Input::Enrol(again.clone()));
+    world.command(Command::Approve(Selector::One(id(1)))).unwrap();
+    world.handle(Input::Enrol(again));
+    let certificate = world.certificate(1);
+    let issued =
+        Input::Issued { id: id(1), certificate: certificate.clone(), occasion: Occasion::Join };
+    world.handle(issued);
+    world.connect(1, &certificate);
+    world.announce(1, &crate::world::facts(1, 2));
+    assert_eq!(world.hold(1), Some(Hold::Owner));
+    world.command(Command::Approve(Selector::One(id(1)))).unwrap();
+    assert_eq!(world.hold(1), Some(Hold::Baseline), "and what it is must be proved");
+    world.obey(1);
+    assert_eq!(world.state(1), TrustState::Active);
 }
 
 /// Criterion: T3.AI.3 (positive)

@@ -276,12 +276,30 @@ fn guessing_is_slowed_down_and_the_owner_is_told() {
     }
     assert!(total > Duration::from_secs(2 * 3600), "{total:?}");
     assert!(matches!(login(&mut world, "ada", true, 1), Answer::LoggedIn(_)));
-    // Names that nobody has wait as well, together.
-    assert!(
-        matches!(login(&mut world, "eve", true, 2), Answer::Refused { .. }),
-        "nobody's password is right"
-    );
-    assert!(world.hub.may_try(&slug("mallory"), world.now.mono).is_err());
+}
+
+/// Criterion: T1.LA.4 (negative)
+#[test]
+fn neither_answers_nor_waits_tell_which_names_there_are() {
+    let mut world = World::new();
+    let add = AccountChange::Add { role: Role::Guest, hash: "$hash".into() };
+    world.command(Command::Account(slug("ada"), add)).unwrap();
+    let mut told = Vec::new();
+    for name in ["ada", "eve", "mallory"] {
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            seen.push(format!("{:?}", login(&mut world, name, name != "ada", 2)));
+            let early = world.hub.may_try(&slug(name), world.now.mono).unwrap_err();
+            seen.push(format!("{early:?}"));
+            world.pass(early);
+        }
+        told.push(seen);
+    }
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0], told[2], "wrong tries at one name cost another nothing");
+    world.handle(Input::WrongSetupCode { from: "here".into() });
+    assert_eq!(world.hub.may_set_up(world.now.mono), Err(Duration::from_secs(1)), "only its own");
+    assert!(world.saw(EventKind::AuthFailure, Some(Refusal::WrongCode)));
 }
 
 /// Criterion: T1.LA.5a (positive)

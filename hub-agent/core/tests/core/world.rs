@@ -3,8 +3,8 @@
 use crate::maker::{Maker, Signer};
 use hub_core::{
     Actor, Answer, Command, ComponentCertificate, Effects, EnrolRequest, EventKind, Hub,
-    HubSettings, Inbound, Input, Now, Outbound, OwnIdentity, Permitted, Proof, ReenrolRequest,
-    Selector, Table,
+    HubSettings, Inbound, Input, Now, Occasion, Outbound, OwnIdentity, Permitted, Proof,
+    ReenrolRequest, Selector, Table,
     access::{gate::Carriage, trust::Hold},
 };
 use protocol::{
@@ -188,12 +188,12 @@ impl World {
         let Answer::Issue(order) = self.handle(Input::Enrol(request)).answer else {
             panic!("approved")
         };
-        assert_eq!((order.id, order.key, order.recovered), (id(n), key(n), false));
+        assert_eq!((order.id, order.key, order.occasion), (id(n), key(n), Occasion::Join));
         let certificate = self.certificate(n);
         self.handle(Input::Issued {
             id: id(n),
             certificate: certificate.clone(),
-            recovered: false,
+            occasion: Occasion::Join,
         });
         certificate
     }

@@ -13,7 +13,7 @@ mod tries;
 
 pub(crate) use tokens::Tokens;
 pub use tokens::{FRESH, IDLE, LONGEST};
-pub(crate) use tries::Tries;
+pub(crate) use tries::{Door, Tries};
 
 use protocol::{definition::Role, id::Slug, time::Timestamp};
 use serde::{Deserialize, Serialize};
