@@ -160,6 +160,10 @@ pub struct StateEvent {
     pub times: u32,
 }
 
+/// Different acts of one kind, about one component and by one actor, that are told of within the span; further
+/// ones are counted together, so that nobody washes away what others did.
+const ACTS: usize = 8;
+
 /// What makes events equal. What somebody did or tried is equal only in the same words, so that no act hides
 /// behind another one.
 type Key = (EventKind, Option<ComponentId>, Option<Refusal>, String);
@@ -183,6 +187,11 @@ fn key(event: &StateEvent) -> Key {
     (event.kind, event.component, event.refusal, words)
 }
 
+/// Who did what the words tell: they begin with it.
+fn actor(words: &str) -> &str {
+    words.split_once(':').map_or("", |(actor, _)| actor)
+}
+
 /// Turns floods of equal events into one with a count.
 #[derive(Debug, Default)]
 pub(crate) struct Coalescer {
@@ -193,7 +202,10 @@ impl Coalescer {
     /// The event, unless an equal one was seen within the span; then it is counted. Where too many are
     /// remembered, the oldest makes room, and what was counted of it comes first.
     pub(crate) fn admit(&mut self, event: StateEvent, mono: Duration) -> Vec<StateEvent> {
-        let key = key(&event);
+        let mut key = key(&event);
+        if !self.open.contains_key(&key) && self.acts_like(&key, mono) >= ACTS {
+            key.3.clear();
+        }
         if let Some((since, counted)) = self.open.get_mut(&key)
             && mono.saturating_sub(*since) < SPAN
         {
@@ -210,6 +222,19 @@ impl Coalescer {
         self.open.insert(key, (mono, StateEvent { times: 0, ..event.clone() }));
         told.push(event);
         told
+    }
+
+    /// How many acts of the same kind, about the same component and by the same actor there were in the span.
+    fn acts_like(&self, key: &Key, mono: Duration) -> usize {
+        let from = (key.0, key.1, key.2, String::new());
+        let alike = self
+            .open
+            .range(from..)
+            .take_while(|(other, _)| (other.0, other.1, other.2) == (key.0, key.1, key.2));
+        let recent = |since: Duration| mono.saturating_sub(since) < SPAN;
+        alike
+            .filter(|(other, (since, _))| actor(&other.3) == actor(&key.3) && recent(*since))
+            .count()
     }
 
     /// What was counted in spans that are over.
@@ -250,6 +275,30 @@ mod tests {
         assert!(coalescer.flush(Duration::from_secs(9)).is_empty());
     }
 
+    /// Criterion: T1.CSA.1 (negative)
+    #[test]
+    fn nobody_washes_away_what_others_did() {
+        let mut coalescer = Coalescer::default();
+        let act = |who: &str, n: usize| StateEvent {
+            at: Timestamp(0),
+            kind: EventKind::CommandRefused,
+            severity: Severity::Medium,
+            component: None,
+            refusal: Some(Refusal::NotPermitted),
+            text: format!("{who}: rename to {n}"),
+            times: 1,
+        };
+        let mut told = Vec::new();
+        for n in 0..10_000 {
+            told.extend(coalescer.admit(act("guest", n), Duration::from_micros(n as u64)));
+        }
+        assert_eq!(told.len(), ACTS + 1, "the last stands for all further ones");
+        let owner = coalescer.admit(act("owner", 1), Duration::from_millis(11));
+        assert_eq!(owner.len(), 1, "others are told of as before");
+        let counted = coalescer.flush(Duration::from_secs(2));
+        assert_eq!(counted.iter().map(|one| one.times).sum::<u32>(), 10_000 - ACTS as u32 - 1);
+    }
+
     #[test]
     fn what_makes_room_is_the_oldest_and_its_count_is_told() {
         let mut coalescer = Coalescer::default();
@@ -259,7 +308,7 @@ mod tests {
             severity: Severity::Info,
             component: None,
             refusal: None,
-            text: format!("act {n}"),
+            text: format!("person {n}: acts"),
             times: 1,
         };
         let at = |n: usize| Duration::from_micros(n as u64);
@@ -272,7 +321,10 @@ mod tests {
         }
         let told = coalescer.admit(event(REMEMBERED), at(REMEMBERED));
         let words: Vec<_> = told.iter().map(|one| (one.text.as_str(), one.times)).collect();
-        assert_eq!(words, [("act 9999", 2), (format!("act {REMEMBERED}").as_str(), 1)]);
+        assert_eq!(
+            words,
+            [("person 9999: acts", 2), (format!("person {REMEMBERED}: acts").as_str(), 1)]
+        );
         assert_eq!(coalescer.open.len(), REMEMBERED);
     }
 }

@@ -100,7 +100,7 @@ pub enum Input {
         /// From where, in words.
         from: String,
     },
-    /// Somebody tried a wrong set-up code.
+    /// Somebody tried a wrong set-up code, or any before it was time to try again.
     WrongSetupCode {
         /// From where, in words.
         from: String,

@@ -1,9 +1,9 @@
 //! `/v1/config`: settings of components.
 
-use super::routes::{Body, Failure, bad, changed, find, whole};
+use super::routes::{Body, Failure, bad, changed, find};
 use crate::run::HubCell;
 use hub_core::{Actor, Command, Hub, Members, Wish};
-use hyper::{StatusCode, body::Incoming};
+use hyper::StatusCode;
 use protocol::{definition::SettingValue, id::Slug, refusal::Refusal};
 use serde::Deserialize;
 use std::{collections::BTreeMap, rc::Rc};
@@ -43,13 +43,8 @@ pub(super) fn show(cell: &HubCell, text: &str) -> Result<Body, Failure> {
 }
 
 /// Changes settings, or brings back the secure default.
-pub(super) async fn change(
-    cell: &Rc<HubCell>,
-    by: &Actor,
-    body: Incoming,
-) -> Result<Body, Failure> {
-    let body = whole(body).await?;
-    let wanted: Wanted = serde_json::from_slice(&body)
+pub(super) async fn change(cell: &Rc<HubCell>, by: &Actor, body: &[u8]) -> Result<Body, Failure> {
+    let wanted: Wanted = serde_json::from_slice(body)
         .map_err(|e| bad(format!("the body is not what this path takes: {e}")))?;
     let members = match (wanted.component, wanted.kind, wanted.group, wanted.all) {
         (Some(text), None, None, false) => Members::One(find(cell, &text)?),

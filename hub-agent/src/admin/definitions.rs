@@ -2,21 +2,18 @@
 
 use super::routes::{Body, Failure, bad, parameter, percent_decoded};
 use crate::run::HubCell;
-use http_body_util::{BodyExt, Limited};
 use hub_core::{
     Actor, Answer, Command, Input,
     access::{channels, policy::Kind},
 };
-use hyper::{StatusCode, body::Incoming};
-use protocol::{definition::envelope::MAX_ENVELOPE, refusal::Refusal};
+use hyper::StatusCode;
+use protocol::refusal::Refusal;
 use serde_json::json;
 use std::{rc::Rc, sync::Arc};
 
 /// Puts the signed definition in the body in force.
-pub(super) async fn add(cell: &Rc<HubCell>, by: &Actor, body: Incoming) -> Result<Body, Failure> {
-    let body = Limited::new(body, MAX_ENVELOPE + 1).collect().await;
-    let envelope = body.map_err(|_| Failure::from(Refusal::TooLarge))?.to_bytes().to_vec();
-    let command = Command::Define(envelope);
+pub(super) async fn add(cell: &Rc<HubCell>, by: &Actor, body: &[u8]) -> Result<Body, Failure> {
+    let command = Command::Define(body.to_vec());
     match cell.apply_durably(Input::Command { by: by.clone(), command }).await? {
         Answer::Defined { maker, kind, installed } => {
             Ok(Body::Json(json!({ "maker": maker, "kind": kind, "installed": installed })))

@@ -1,6 +1,6 @@
 //! Who asks, logins and accounts.
 
-use super::routes::{Body, Failure, bad, changed, whole};
+use super::routes::{Body, Failure, bad, changed};
 use crate::{
     people::{self, hash, verify},
     pki::certificate::sha256,
@@ -10,7 +10,7 @@ use hub_core::{
     AccountChange, Actor, Answer, Command, Hub, Input, access::pairing::code_text,
     inventory::export::rfc3339,
 };
-use hyper::{StatusCode, body::Incoming, header::HeaderMap};
+use hyper::{StatusCode, header::HeaderMap};
 use protocol::{definition::Role, id::Slug, refusal::Refusal};
 use serde::Deserialize;
 use serde_json::json;
@@ -24,6 +24,23 @@ pub(super) enum Caller {
     Stranger(Option<u32>),
     /// A token that is not good, or not any more.
     BadToken,
+}
+
+/// By what somebody is known.
+#[derive(Clone, Copy)]
+pub(super) struct Who<'a> {
+    pub(super) uid: Option<u32>,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl Who<'_> {
+    /// Who that is now, after some time: a login may have ended meanwhile.
+    fn still(self, cell: &HubCell) -> Result<Actor, Failure> {
+        match caller(cell, self.uid, self.headers) {
+            Caller::Known(actor) => Ok(actor),
+            Caller::Stranger(_) | Caller::BadToken => Err(Refusal::BadCredentials.into()),
+        }
+    }
 }
 
 /// Who asks: the holder of a token, else the daemon's own user or root, who are its owner.
@@ -88,21 +105,42 @@ fn slow_down(wait: std::time::Duration) -> Failure {
     }
 }
 
-/// Compares a password, one at a time: each takes memory and time.
-async fn right(cell: &Rc<HubCell>, name: &Slug, password: String) -> Result<bool, Failure> {
-    let _place = cell.passwords().acquire().await.map_err(|_| Failure::from(Refusal::Internal))?;
-    let mono = cell.now().mono;
-    let hash = cell.look(|hub| hub.may_try(name, mono)).map_err(slow_down)?;
-    let compared = tokio::task::spawn_blocking(move || verify(&password, hash.as_deref())).await;
-    compared.map_err(|_| Refusal::Internal.into())
+/// Works on a password, one at a time: each takes memory and time. The place is taken until the work is
+/// done, also when nobody waits for it any more.
+async fn in_turn<T: Send + 'static>(
+    cell: &HubCell,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let internal = || Failure::from(Refusal::Internal);
+    let place = cell.passwords().acquire_owned().await.map_err(|_| internal())?;
+    let done = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(place);
+        done
+    });
+    done.await.map_err(|_| internal())
 }
 
-pub(super) async fn login(
+/// Compares a password.
+async fn right(cell: &Rc<HubCell>, name: &Slug, password: String) -> Result<bool, Failure> {
+    let mono = cell.now().mono;
+    let hash = cell.look(|hub| hub.may_try(name, mono)).map_err(slow_down)?;
+    in_turn(cell, move || verify(&password, hash.as_deref())).await
+}
+
+/// Logs in. A client that hangs up stops nothing: its try counts.
+pub(super) async fn login(cell: &Rc<HubCell>, from: String, body: &[u8]) -> Result<Body, Failure> {
+    let login = parsed(body)?;
+    let cell = cell.clone();
+    let tried = tokio::task::spawn_local(async move { try_login(&cell, from, login).await });
+    tried.await.unwrap_or_else(|_| Err(Refusal::Internal.into()))
+}
+
+async fn try_login(
     cell: &Rc<HubCell>,
     from: String,
-    body: Incoming,
+    Login { name, password }: Login,
 ) -> Result<Body, Failure> {
-    let Login { name, password } = parsed(&whole(body).await?)?;
     let mono = cell.now().mono;
     // Who may not try yet is told to wait by the hub itself, which records it.
     let waits = cell.look(|hub| hub.may_try(&name, mono)).is_err();
@@ -132,14 +170,14 @@ pub(super) async fn login(
 }
 
 /// The first owner's account, for whoever has the code that the hub printed when it started.
-pub(super) async fn setup(
-    cell: &Rc<HubCell>,
-    from: String,
-    body: Incoming,
-) -> Result<Body, Failure> {
-    let Setup { code, name, password } = parsed(&whole(body).await?)?;
+pub(super) async fn setup(cell: &Rc<HubCell>, from: String, body: &[u8]) -> Result<Body, Failure> {
+    let Setup { code, name, password } = parsed(body)?;
     let mono = cell.now().mono;
-    cell.look(|hub| hub.may_set_up(mono)).map_err(slow_down)?;
+    if let Err(wait) = cell.look(|hub| hub.may_set_up(mono)) {
+        // The hub records the try.
+        cell.apply_durably(Input::WrongSetupCode { from }).await?;
+        return Err(slow_down(wait));
+    }
     let wanted = cell.setup_code().filter(|_| cell.look(Hub::needs_setup));
     let wanted = wanted.ok_or_else(|| Failure {
         status: StatusCode::CONFLICT,
@@ -173,28 +211,28 @@ async fn hashed(cell: &Rc<HubCell>, name: &Slug, password: String) -> Result<Str
         refusal: Refusal::BadCredentials,
         advice: weak.to_string(),
     })?;
-    let _place = cell.passwords().acquire().await.map_err(|_| Failure::from(Refusal::Internal))?;
-    let hashed = tokio::task::spawn_blocking(move || hash(&password)).await;
-    hashed.ok().and_then(Result::ok).ok_or_else(|| Refusal::Internal.into())
+    let hashed = in_turn(cell, move || hash(&password)).await?;
+    hashed.map_err(|_| Refusal::Internal.into())
 }
 
-pub(super) async fn add(cell: &Rc<HubCell>, by: &Actor, body: Incoming) -> Result<Body, Failure> {
-    let NewAccount { name, role, password } = parsed(&whole(body).await?)?;
+pub(super) async fn add(cell: &Rc<HubCell>, who: Who<'_>, body: &[u8]) -> Result<Body, Failure> {
+    let NewAccount { name, role, password } = parsed(body)?;
     let hash = hashed(cell, &name, password).await?;
     let add = AccountChange::Add { role, hash };
-    changed(cell, by, Command::Account(name, add)).await
+    changed(cell, &who.still(cell)?, Command::Account(name, add)).await
 }
 
 pub(super) async fn password(
     cell: &Rc<HubCell>,
-    by: &Actor,
+    who: Who<'_>,
     name: &str,
-    body: Incoming,
+    body: &[u8],
 ) -> Result<Body, Failure> {
-    let NewPassword { password } = parsed(&whole(body).await?)?;
+    let NewPassword { password } = parsed(body)?;
     let name = named(name)?;
     let hash = hashed(cell, &name, password).await?;
-    changed(cell, by, Command::Account(name, AccountChange::Password(hash))).await
+    let change = AccountChange::Password(hash);
+    changed(cell, &who.still(cell)?, Command::Account(name, change)).await
 }
 
 pub(super) async fn remove(cell: &Rc<HubCell>, by: &Actor, name: &str) -> Result<Body, Failure> {

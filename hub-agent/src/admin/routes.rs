@@ -2,7 +2,7 @@
 
 use super::{
     config, definitions, metrics,
-    people::{self, Caller},
+    people::{self, Caller, Who},
 };
 use crate::run::HubCell;
 use http_body_util::{BodyExt, Full, Limited};
@@ -17,6 +17,7 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     header::{self, HeaderValue},
+    http::request::Parts,
 };
 use protocol::{
     id::{ComponentId, Label, Note, Slug},
@@ -27,8 +28,8 @@ use serde_json::{Value, json};
 use std::{rc::Rc, time::Duration};
 use uuid::Uuid;
 
-/// Largest body of a request.
-const MAX_BODY: usize = 20_480;
+/// Largest body of a request: a signed definition.
+const MAX_BODY: usize = protocol::definition::envelope::MAX_ENVELOPE + 1;
 
 /// Longest wait for events.
 const MAX_WAIT: Duration = Duration::from_secs(20);
@@ -75,10 +76,15 @@ pub(super) async fn answer(
     uid: Option<u32>,
     request: Request<Incoming>,
 ) -> Reply {
-    let answered = match people::caller(cell, uid, request.headers()) {
-        Caller::Known(actor) => route(cell, &actor, uid, request).await,
-        Caller::Stranger(uid) => stranger(cell, uid, request).await,
-        Caller::BadToken => Err(not_known(cell, "a token that is not good", uid)),
+    let (parts, body) = request.into_parts();
+    // A login may end while a body comes in, so who asks is found out after that.
+    let answered = match whole(body).await {
+        Err(why) => Err(why),
+        Ok(body) => match people::caller(cell, uid, &parts.headers) {
+            Caller::Known(actor) => route(cell, &actor, uid, &parts, &body).await,
+            Caller::Stranger(uid) => stranger(cell, uid, &parts, &body).await,
+            Caller::BadToken => Err(not_known(cell, "a token that is not good", uid)),
+        },
     };
     match answered {
         Ok(Body::Json(value)) => reply(StatusCode::OK, "application/json", value.to_string()),
@@ -91,9 +97,9 @@ pub(super) async fn answer(
 async fn stranger(
     cell: &Rc<HubCell>,
     uid: Option<u32>,
-    request: Request<Incoming>,
+    parts: &Parts,
+    body: &[u8],
 ) -> Result<Body, Failure> {
-    let (parts, body) = request.into_parts();
     match (&parts.method, parts.uri.path()) {
         (&Method::POST, "/v1/login") => people::login(cell, local(uid), body).await,
         (&Method::POST, "/v1/setup") => people::setup(cell, local(uid), body).await,
@@ -134,11 +140,12 @@ async fn route(
     cell: &Rc<HubCell>,
     by: &Actor,
     uid: Option<u32>,
-    request: Request<Incoming>,
+    parts: &Parts,
+    body: &[u8],
 ) -> Result<Body, Failure> {
-    let (parts, body) = request.into_parts();
     let path: Vec<&str> = parts.uri.path().trim_matches('/').split('/').collect();
     let query = parts.uri.query().unwrap_or_default();
+    let who = Who { uid, headers: &parts.headers };
     let now = cell.now();
     let json = |value: Result<Value, serde_json::Error>| {
         value.map(Body::Json).map_err(|_| Failure::from(Refusal::Internal))
@@ -160,9 +167,9 @@ async fn route(
             Ok(done)
         }
         (&Method::GET, ["v1", "accounts"]) => Ok(people::list(cell)),
-        (&Method::POST, ["v1", "accounts"]) => people::add(cell, by, body).await,
+        (&Method::POST, ["v1", "accounts"]) => people::add(cell, who, body).await,
         (&Method::POST, ["v1", "accounts", name, "password"]) => {
-            people::password(cell, by, name, body).await
+            people::password(cell, who, name, body).await
         }
         (&Method::DELETE, ["v1", "accounts", name]) => people::remove(cell, by, name).await,
         (&Method::GET, ["v1", "status"]) => Ok(Body::Json(status(cell))),
@@ -177,18 +184,18 @@ async fn route(
         (&Method::GET, ["v1", "config"]) => config::list(cell),
         (&Method::POST, ["v1", "config"]) => config::change(cell, by, body).await,
         (&Method::POST, ["v1", "components", text, "command"]) => {
-            let command = give(cell, text, &whole(body).await?)?;
+            let command = give(cell, text, body)?;
             changed(cell, by, command).await
         }
         (&Method::POST, ["v1", "components", text, verb]) => {
-            let command = command(cell, text, verb, &read(body).await?)?;
+            let command = command(cell, text, verb, &read(body)?)?;
             changed(cell, by, command).await
         }
         (&Method::POST, ["v1", "approve-all"]) => {
             changed(cell, by, Command::Approve(Selector::AllPending)).await
         }
         (&Method::GET, ["v1", "pairing"]) => Ok(Body::Json(pairing(cell))),
-        (&Method::POST, ["v1", "pairing"]) => open_pairing(cell, by, &read(body).await?).await,
+        (&Method::POST, ["v1", "pairing"]) => open_pairing(cell, by, &read(body)?).await,
         (&Method::DELETE, ["v1", "pairing"]) => changed(cell, by, Command::ClosePairing).await,
         (&Method::GET, ["v1", "inventory"]) => match parameter(query, "format").unwrap_or("json") {
             "json" => Ok(Body::Json(cell.look(|hub| hub.export_json(now)))),
@@ -199,7 +206,7 @@ async fn route(
             _ => Err(bad("the format is json, cyclonedx or nftables")),
         },
         (&Method::GET, ["v1", "decisions"]) => decisions(cell, query),
-        (&Method::POST, ["v1", "explain"]) => explain(cell, &whole(body).await?),
+        (&Method::POST, ["v1", "explain"]) => explain(cell, body),
         (&Method::GET, ["v1", "definitions"]) => {
             json(serde_json::to_value(cell.look(Hub::definitions)))
         }
@@ -268,7 +275,7 @@ struct Wanted {
     count: Option<usize>,
 }
 
-pub(super) async fn whole(body: Incoming) -> Result<Bytes, Failure> {
+async fn whole(body: Incoming) -> Result<Bytes, Failure> {
     let body = Limited::new(body, MAX_BODY).collect().await;
     Ok(body.map_err(|_| Failure::from(Refusal::TooLarge))?.to_bytes())
 }
@@ -345,12 +352,11 @@ fn give(cell: &HubCell, text: &str, body: &[u8]) -> Result<Command, Failure> {
     Ok(Command::Give { id: find(cell, text)?, name, arguments: arguments.into() })
 }
 
-async fn read(body: Incoming) -> Result<Wanted, Failure> {
-    let body = whole(body).await?;
+fn read(body: &[u8]) -> Result<Wanted, Failure> {
     if body.is_empty() {
         return Ok(Wanted::default());
     }
-    serde_json::from_slice(&body)
+    serde_json::from_slice(body)
         .map_err(|e| bad(format!("the body is not what this path takes: {e}")))
 }
 

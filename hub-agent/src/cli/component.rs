@@ -17,7 +17,7 @@ pub(super) enum Component {
         /// Id, its beginning, or name
         id: String,
     },
-    /// Approve a waiting component, or release a quarantined one
+    /// Approve a waiting component, release a quarantined one, or confirm that one is what it says
     Approve {
         /// Id, its beginning, or name
         #[arg(required_unless_present = "all")]

@@ -63,7 +63,7 @@ pub(super) fn look(hub: &Hub, output: &Output, settings: &Settings) -> Result<()
     }
 }
 
-/// What the owner made weaker than it is by default.
+/// What the owner made weaker than it is by default, or has still to do.
 fn weakened(hub: &Hub, settings: &Settings) -> Vec<Finding> {
     let mut found = Vec::new();
     if settings.socket_access == SocketAccess::Everyone {
@@ -72,6 +72,16 @@ fn weakened(hub: &Hub, settings: &Settings) -> Vec<Finding> {
     }
     let Ok(components) = hub.get("/v1/components") else { return found };
     let all = components.as_array().map(Vec::as_slice).unwrap_or_default();
+    let claims = |one: &&serde_json::Value| {
+        one["is_proved"] == false && (one["trust"] == "active" || one["trust"] == "stale")
+    };
+    let unconfirmed = all.iter().filter(claims).count();
+    if unconfirmed > 0 {
+        let text = format!(
+            "{unconfirmed} components that joined with a pairing code command and hear no others before you confirm that they are what they say: hub-agent component show ID, then hub-agent component approve ID"
+        );
+        found.push(warning("unconfirmed", text));
+    }
     let on_trial = all.iter().filter(|one| one["on_trial"] == true).count();
     if on_trial > 0 {
         let text = format!(

@@ -68,6 +68,7 @@ impl Desk {
         let Facts { certificate: known, .. } = facts;
         let issued = Input::Issued { id: order.id, certificate: known, occasion: order.occasion };
         match self.cell.apply_durably(issued).await {
+            Ok(Answer::Refused { why, retry_after, .. }) => EstAnswer::Refused { why, retry_after },
             Ok(_) => EstAnswer::Issued(certificate),
             Err(why) => refused(why),
         }

@@ -26,6 +26,7 @@ use std::{
     cell::{Cell, RefCell},
     net::{Ipv4Addr, SocketAddr},
     rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
@@ -71,7 +72,7 @@ pub struct HubCell {
     /// The code that makes the first owner's account, until it did.
     setup_code: Cell<Option<[u8; 10]>>,
     /// Passwords are compared one at a time.
-    passwords: Semaphore,
+    passwords: Arc<Semaphore>,
     /// There may be something to commit.
     dirty: Notify,
     /// An event was added.
@@ -101,7 +102,7 @@ impl HubCell {
             events: RefCell::new(events),
             revoked: Revoked::default(),
             setup_code: Cell::new(None),
-            passwords: Semaphore::new(1),
+            passwords: Arc::new(Semaphore::new(1)),
             dirty: Notify::new(),
             happened: Notify::new(),
             addresses: Cell::new((nowhere, None)),
@@ -160,8 +161,8 @@ impl HubCell {
 
     /// The place of the one who compares or hashes a password.
     #[must_use]
-    pub fn passwords(&self) -> &Semaphore {
-        &self.passwords
+    pub fn passwords(&self) -> Arc<Semaphore> {
+        self.passwords.clone()
     }
 
     /// The code that makes the first owner's account.

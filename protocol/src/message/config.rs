@@ -75,7 +75,7 @@ impl Settings {
 }
 
 fn is_value(value: &SettingValue) -> bool {
-    !matches!(value, SettingValue::Number(number) if number.is_nan())
+    !matches!(value, SettingValue::Number(number) if !number.is_finite())
 }
 
 impl Serialize for Settings {

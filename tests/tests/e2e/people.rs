@@ -2,11 +2,12 @@
 
 use crate::scene::{Scene, executable};
 use std::{
-    io::Write,
-    os::unix::{fs::PermissionsExt, process::CommandExt},
+    io::{Read, Write},
+    os::unix::{fs::PermissionsExt, net::UnixStream, process::CommandExt},
     process::{Command, Stdio},
 };
 use tempfile::TempDir;
+use tests::harness::{PATIENCE, wait_until};
 
 /// The user whom nothing belongs to.
 const NOBODY: u32 = 65534;
@@ -255,4 +256,88 @@ fn by_default_the_socket_is_its_owners_alone_and_no_password_exists() {
     assert_eq!(scene.hub.json(&["account", "list"]).unwrap(), serde_json::json!([]));
     let log = std::fs::read_to_string(scene.hub.folder().join("hub.log")).unwrap();
     assert!(log.contains("account setup NAME --code "));
+}
+
+/// One request on the local socket, as its bytes.
+fn request(method: &str, path: &str, token: &str, body: &str) -> (String, String) {
+    let authorization =
+        if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: hub\r\n{authorization}Content-Length: {length}\r\n\r\n"
+    );
+    (head, body.to_owned())
+}
+
+/// Criterion: T1.LA.5a (negative)
+#[test]
+fn a_request_whose_body_comes_after_its_login_ended_does_nothing() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::new();
+    let code = home.setup_code();
+    let password = "seven green kettles sing\n";
+    let setup = ["account", "setup", "ada", "--code", &code];
+    assert_eq!(home.ask(NOBODY, "", &setup, password).0, 0);
+    let token = home.login("ada", password);
+    let body = r#"{"name":"eve","role":"owner","password":"eight blue kettles hum"}"#;
+    let (head, body) = request("POST", "/v1/accounts", &token, body);
+    let socket = home.place.path().join("hub.sock");
+    let mut held = UnixStream::connect(socket).unwrap();
+    held.write_all(head.as_bytes()).unwrap();
+    // The hub has the head for sure when it answers somebody else.
+    assert_eq!(home.ask(NOBODY, &token, &["status"], "").0, 0);
+    assert_eq!(home.ask(NOBODY, &token, &["logout"], "").0, 0);
+    held.write_all(body.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    held.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 401");
+    let (_, accounts, _) = home.ask(0, "", &["account", "list"], "");
+    assert!(accounts.contains("ada") && !accounts.contains("eve"), "{accounts}");
+}
+
+/// Criterion: T1.LA.4 (negative)
+#[test]
+fn hanging_up_after_a_wrong_password_does_not_make_it_uncounted() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::new();
+    let socket = home.place.path().join("hub.sock");
+    let (head, body) =
+        request("POST", "/v1/login", "", r#"{"name":"ada","password":"no such password"}"#);
+    let mut gone = UnixStream::connect(socket).unwrap();
+    gone.write_all((head + &body).as_bytes()).unwrap();
+    drop(gone);
+    wait_until(PATIENCE, || {
+        anyhow::ensure!(home.saw("auth.failure", "a password for ada"), "not counted yet");
+        Ok(())
+    })
+    .unwrap();
+}
+
+/// Criterion: T1.LA.1 (negative)
+#[test]
+fn only_who_may_switches_pairing_on() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::new();
+    let code = home.setup_code();
+    let password = "seven green kettles sing\n";
+    let setup = ["account", "setup", "ada", "--code", &code];
+    assert_eq!(home.ask(NOBODY, "", &setup, password).0, 0);
+    let owner = home.login("ada", password);
+    let add = ["account", "add", "guy", "--role", "guest"];
+    assert_eq!(home.ask(NOBODY, &owner, &add, "nine red kettles whistle\n").0, 0);
+    let guest = home.login("guy", "nine red kettles whistle\n");
+    for token in ["", &guest] {
+        let (ended, _, complaint) = home.ask(NOBODY, token, &["pair", "open"], "");
+        assert_eq!(ended, 3, "{complaint}");
+        let (_, status, _) = home.ask(0, "", &["status"], "");
+        let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+        assert!(status["status"]["pairing_until"].is_null(), "{status}");
+    }
+    assert_eq!(home.ask(NOBODY, &owner, &["pair", "open"], "").0, 0, "the owner may");
 }

@@ -68,10 +68,13 @@ impl Credentials {
         Ok(Force::InForce)
     }
 
-    /// A new certificate; the former stays in force for a while in case this one gets lost.
+    /// A new certificate; the one that the component surely has stays in force for a while in case this one
+    /// gets lost, also when the one between got lost.
     pub fn issue(&mut self, new: ComponentCertificate, now: Timestamp, overlap: Duration) {
-        let former = self.current.replace(new).filter(|former| former.not_after > now);
-        self.previous = former.map(|former| (former, now.plus(overlap)));
+        let former = self.current.replace(new);
+        let held = self.previous.take().filter(|_| !self.used).map(|(held, _)| held);
+        let kept = held.or(former).filter(|kept| kept.not_after > now);
+        self.previous = kept.map(|kept| (kept, now.plus(overlap)));
         self.used = false;
     }
 

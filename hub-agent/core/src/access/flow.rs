@@ -10,6 +10,9 @@ const BURST: Duration = Duration::from_secs(15);
 /// Reports of a configuration per minute.
 const REPORTS_PER_MINUTE: u32 = 60;
 
+/// Announcements that say something new per minute.
+const ANNOUNCEMENTS_PER_MINUTE: u32 = 60;
+
 /// The span over which refusals are counted.
 const SPAN: Duration = Duration::from_secs(60);
 
@@ -26,6 +29,7 @@ pub(crate) struct Flow {
     orders: BTreeMap<(Role, Slug), Lane>,
     refused: (Duration, u32),
     report: Lane,
+    announcement: Lane,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +114,11 @@ impl Flow {
     /// Takes a report of its configuration into account.
     pub(crate) fn admit_report(&mut self, mono: Duration) -> Result<(), Held> {
         self.report.admit(REPORTS_PER_MINUTE, mono)
+    }
+
+    /// Takes an announcement that says something new into account.
+    pub(crate) fn admit_announcement(&mut self, mono: Duration) -> Result<(), Held> {
+        self.announcement.admit(ANNOUNCEMENTS_PER_MINUTE, mono)
     }
 
     /// A new life: numbers start again.

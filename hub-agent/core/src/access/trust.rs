@@ -42,6 +42,15 @@ pub enum Hold {
 }
 
 impl Hold {
+    /// Whether only a person lifts it.
+    #[must_use]
+    pub fn is_for_a_person(self) -> bool {
+        match self {
+            Self::Owner | Self::Cloned | Self::RolledBack | Self::Recovered => true,
+            Self::NotAnnounced | Self::Baseline | Self::UnknownKind => false,
+        }
+    }
+
     /// Everything that holds.
     pub const ALL: &'static [Self] = &[
         Self::NotAnnounced,

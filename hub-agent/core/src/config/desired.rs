@@ -118,6 +118,11 @@ impl Configured {
             return Proof::InForce;
         }
         let Some(seen) = self.reported.as_ref() else { return Proof::Waiting };
+        if seen.revision > self.desired.revision {
+            let (claimed, told) = (seen.revision, self.desired.revision);
+            let differs = vec![format!("it claims revision {claimed}, it was told {told}")];
+            return Proof::Drifted { differs, high: true };
+        }
         if seen.revision != self.desired.revision {
             return Proof::Waiting;
         }
@@ -158,7 +163,9 @@ impl Configured {
 
     /// Whether safety, security or privacy may hang on what is not as it shall be.
     pub(crate) fn may_do_harm(&self, definition: &Definition) -> bool {
-        self.reported.as_ref().is_none_or(|seen| self.differences(seen, definition).high)
+        self.reported.as_ref().is_none_or(|seen| {
+            seen.revision > self.desired.revision || self.differences(seen, definition).high
+        })
     }
 
     /// The number of the next configuration.

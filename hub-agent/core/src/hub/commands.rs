@@ -135,7 +135,7 @@ impl Hub {
             Command::Restore(members) => return self.restore_default(by, &members),
             Command::Regroup { id, group, joins } => self.regroup(by, id, &group, joins),
             Command::Approve(Selector::One(id)) => {
-                self.approve(id, by).map(|()| Answer::Changed(1))
+                return self.approve(id, by).map(|()| Answer::Changed(1));
             }
             Command::Approve(Selector::AllPending) => Ok(self.approve_all(by)),
             Command::Quarantine(id, reason) => {
@@ -192,9 +192,16 @@ impl Hub {
         Answer::Changed(approved)
     }
 
-    /// Approves a request, or lifts a quarantine that a person may lift.
-    fn approve(&mut self, id: ComponentId, by: &Actor) -> Result<(), Refusal> {
+    /// Approves a request, lifts a quarantine that a person may lift, or confirms that a component is what it
+    /// says.
+    fn approve(&mut self, id: ComponentId, by: &Actor) -> Result<(), Denied> {
         let now = self.now.wall;
+        let hold = self.inventory.get(id).ok_or(Refusal::Unknown)?.trust.hold;
+        if hold == Some(Hold::RolledBack) {
+            // Older firmware than it had: only its owner may take that.
+            gate::authorize_operation(by.role(), Operation::Own)?;
+            gate::step_up(by, Risk::High, "older firmware than it had")?;
+        }
         let record = self.inventory.get_mut(id).ok_or(Refusal::Unknown)?;
         if let Some(request) = record.request.as_mut().filter(|request| !request.approved) {
             request.approved = true;
@@ -202,23 +209,39 @@ impl Hub {
             self.save(id);
             return Ok(());
         }
+        let (is_known, was_proved) = (record.facts.is_some(), record.is_proved());
+        record.confirmed = is_known;
         match record.trust.hold {
-            Some(Hold::Owner | Hold::Recovered | Hold::Cloned | Hold::RolledBack)
-                if record.facts.is_some() =>
-            {
+            Some(Hold::Owner) if is_known => {
                 record.boots.forget();
                 self.settle(id, &format!("{by}: approved"));
-                Ok(())
+            }
+            Some(Hold::Recovered | Hold::Cloned | Hold::RolledBack) if is_known => {
+                record.boots.forget();
+                // What it said before the trouble proves nothing now.
+                self.distrust_report(id);
+                if hold == Some(Hold::RolledBack) {
+                    self.forget_security(id, by);
+                }
+                self.settle(id, &format!("{by}: approved"));
+                self.tell_if_needed(id);
             }
             Some(Hold::Owner | Hold::Recovered | Hold::Cloned | Hold::RolledBack) => {
                 let reason = "has not said yet what it is";
                 self.set_trust(id, TrustState::Quarantined, Some(Hold::NotAnnounced), reason);
-                Ok(())
+            }
+            Some(Hold::NotAnnounced | Hold::UnknownKind | Hold::Baseline) | None
+                if is_known && !was_proved =>
+            {
+                record.note(now, "confirmed", "", format_args!("it is what it says, by {by}"));
+                self.seat(id);
+                self.save(id);
             }
             Some(Hold::NotAnnounced | Hold::UnknownKind | Hold::Baseline) | None => {
-                Err(Refusal::WrongState)
+                return Err(Refusal::WrongState.into());
             }
         }
+        Ok(())
     }
 
     fn revoke(&mut self, id: ComponentId, reason: &str) -> Result<Answer, Refusal> {

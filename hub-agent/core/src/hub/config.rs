@@ -343,6 +343,7 @@ impl Hub {
             return;
         };
         let kind = kind.clone();
+        let mono = self.now.mono;
         let Some(known) = self.configs.get_mut(id) else { return };
         if reported.security < known.security {
             let text = format!("security version {}, it had {}", reported.security, known.security);
@@ -355,14 +356,16 @@ impl Hub {
         if news {
             known.reported = Some(Seen::new(reported, self.now.wall));
         }
-        if reported.revision > known.desired.revision {
-            let (purpose, changes) = (known.desired.purpose, known.desired.changes.clone());
-            let by = known.desired.by.clone();
+        let (told, claimed) = (known.desired.revision, reported.revision);
+        let (purpose, changes) = (known.desired.purpose, known.desired.changes.clone());
+        if claimed > told && self.configs.believe(id, mono) {
+            let by = format!("its claim of revision {claimed}");
             if self.want(id, &kind, purpose, changes, &by).is_err() {
                 self.message_refused(id, Refusal::Full, "the last revision there is");
+                return;
             }
-            return;
         }
+        let Some(known) = self.configs.get(id) else { return };
         let proof = known.proof(kind.definition());
         if news {
             self.save_config(id);
@@ -420,6 +423,19 @@ impl Hub {
             self.configs.deliveries.renew(id);
             self.save_config(id);
         }
+    }
+
+    /// Its owner takes older firmware than it had.
+    pub(super) fn forget_security(&mut self, id: ComponentId, by: &Actor) {
+        let now = self.now.wall;
+        let known = self.configs.get_mut(id).map(|known| std::mem::take(&mut known.security));
+        if let Some(record) = self.inventory.get_mut(id) {
+            let former = record.security.max(known.unwrap_or(0));
+            record.security = 0;
+            record.note(now, "security version", former, format_args!("as it says next, by {by}"));
+        }
+        self.save(id);
+        self.save_config(id);
     }
 
     /// Nothing is wanted of it any more. How new its firmware was is remembered, should it come back.

@@ -9,7 +9,7 @@ use crate::{
     },
     effect::{Answer, IssueOrder, Occasion},
     event::EventKind,
-    input::{ComponentCertificate, EnrolRequest, Proof, ReenrolRequest},
+    input::{ComponentCertificate, EnrolRequest, Proof, ReenrolRequest, StoreState},
     inventory::{
         boots::Boots,
         record::{Origin, Record, Request},
@@ -28,6 +28,10 @@ const GUESSES_TO_TELL: u32 = 10;
 
 impl Hub {
     pub(super) fn enrol(&mut self, request: &EnrolRequest) {
+        if self.store == StoreState::Unavailable {
+            self.enrol_refused(None, request.from, Refusal::StoreUnavailable);
+            return;
+        }
         let (id, approved) = match self.proved(request) {
             Ok(proved) => proved,
             Err(()) => return,
@@ -109,6 +113,9 @@ impl Hub {
                 None
             }
             Some((TrustState::Retired, _)) => {
+                if let Some(record) = self.inventory.get_mut(id) {
+                    record.confirmed = false;
+                }
                 self.set_trust(id, TrustState::Pending, None, "asks to come back");
                 None
             }
@@ -144,6 +151,7 @@ impl Hub {
             groups: Default::default(),
             security: 0,
             on_trial: false,
+            confirmed: false,
             origin,
             trust: Trust { state: TrustState::Pending, hold: None, since: now, reason },
             request: None,
@@ -187,6 +195,9 @@ impl Hub {
 
     /// Whether a component may renew, and whether that is in time.
     fn check_reenrol(&self, request: &ReenrolRequest) -> Result<Occasion, Refusal> {
+        if self.store == StoreState::Unavailable {
+            return Err(Refusal::StoreUnavailable);
+        }
         let record = self.inventory.get(request.id).ok_or(Refusal::Unknown)?;
         match record.trust.state {
             TrustState::Revoked => return Err(Refusal::Revoked),
@@ -214,9 +225,15 @@ impl Hub {
         certificate: ComponentCertificate,
         occasion: Occasion,
     ) {
+        if self.store == StoreState::Unavailable {
+            // Nobody gets this certificate, so it must not come into force later either.
+            self.count(Refusal::StoreUnavailable.slug());
+            self.refuse(Refusal::StoreUnavailable, None);
+            return;
+        }
         let (now, overlap) = (self.now.wall, self.settings.overlap);
         let Some(record) = self.inventory.get_mut(id) else { return };
-        let state = record.trust.state;
+        let held = record.trust.hold;
         record.note(now, "certificate", "", crate::inventory::export::hex(&certificate.serial));
         record.credentials.issue(certificate, now, overlap);
         self.event(
@@ -225,10 +242,10 @@ impl Hub {
             None,
             if occasion == Occasion::Recovery { "after an expiry" } else { "" },
         );
-        let held = state == TrustState::Quarantined;
         match occasion {
             Occasion::Renewal => {}
-            Occasion::Recovery if held => {}
+            // What a person must lift anyway stays as it is.
+            Occasion::Recovery if held.is_some_and(Hold::is_for_a_person) => {}
             Occasion::Recovery => {
                 let reason = "came back with an expired certificate; look at it and approve it";
                 self.set_trust(id, TrustState::Quarantined, Some(Hold::Recovered), reason);
@@ -236,7 +253,7 @@ impl Hub {
             Occasion::Join => {
                 self.distrust_report(id);
                 // A hold that somebody must lift stays.
-                if !held {
+                if held.is_none() {
                     let reason = "has not said yet what it is";
                     self.set_trust(id, TrustState::Quarantined, Some(Hold::NotAnnounced), reason);
                 }

@@ -105,6 +105,10 @@ impl Hub {
             self.message_refused(id, mismatch.0, mismatch.1);
             return;
         }
+        if let Err(held) = self.flows.entry(id).or_default().admit_announcement(self.now.mono) {
+            self.held(id, "announce", held);
+            return;
+        }
         self.learn(id, facts);
         self.welcome(id);
     }
@@ -193,7 +197,7 @@ impl Hub {
 
     pub(super) fn held(&mut self, id: ComponentId, stream: &str, held: Held) {
         let text = match held {
-            Held::TooMany => format!("{stream}: more than its definition declares per minute"),
+            Held::TooMany => format!("{stream}: more per minute than may come"),
             Held::Fell => format!("{stream}: a number fell that never falls within one life"),
         };
         self.message_refused(id, held.refusal(), &text);

@@ -226,7 +226,8 @@ impl Hub {
         let streams = record.facts.as_ref().map_or(&[][..], |facts| facts.streams.items());
         let kind = self.kind_of(record).map(|kind| &**kind);
         let state = record.trust.state;
-        let standing = Standing { id: who, state, hold: record.trust.hold, streams, kind };
+        let (hold, is_proved) = (record.trust.hold, record.is_proved());
+        let standing = Standing { id: who, state, hold, streams, kind, is_proved };
         if self.store == StoreState::Unavailable && carriage.qos > 0 {
             return Err(Refusal::StoreUnavailable.into());
         }
@@ -286,6 +287,9 @@ impl Hub {
     fn kind_of(&self, record: &Record) -> Option<&Arc<Kind>> {
         let facts = record.facts.as_ref()?;
         let kind = self.policy.of(&facts.maker, &facts.kind)?;
+        if !kind.definition().models.contains(&facts.model) {
+            return None;
+        }
         let proved = record.origin.maker().is_none_or(|maker| maker == kind.anchor());
         proved.then_some(kind)
     }

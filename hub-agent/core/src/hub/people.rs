@@ -39,10 +39,13 @@ impl Hub {
         self.tries.wait(&Door::Setup, mono).map_or(Ok(()), Err)
     }
 
-    /// Somebody tried a wrong set-up code.
+    /// Somebody tried a wrong set-up code, or any before it was time to try again.
     pub(super) fn wrong_setup_code(&mut self, from: &str) {
-        self.tries.wrong(&Door::Setup, self.now.mono);
-        let why = Refusal::WrongCode;
+        let waits = self.tries.wait(&Door::Setup, self.now.mono).is_some();
+        let why = if waits { Refusal::SlowDown } else { Refusal::WrongCode };
+        if !waits {
+            self.tries.wrong(&Door::Setup, self.now.mono);
+        }
         self.count(why.slug());
         self.event(EventKind::AuthFailure, None, Some(why), format!("a set-up code, from {from}"));
         self.refuse(why, self.tries.wait(&Door::Setup, self.now.mono));

@@ -36,7 +36,8 @@ impl Hub {
     /// Whether a component is there to hear, and as what.
     pub(super) fn seat(&mut self, id: ComponentId) {
         let record = self.inventory.get(id).filter(|record| {
-            record.trust.state == TrustState::Active && self.links.contains_key(&id)
+            let is_there = self.links.contains_key(&id);
+            record.trust.state == TrustState::Active && record.is_proved() && is_there
         });
         let kind = record.and_then(|record| self.kind_of(record));
         let kind = kind.map(|kind| kind.definition().kind.clone());
@@ -123,7 +124,8 @@ impl Hub {
     }
 
     fn reader(&self, id: ComponentId) -> Option<Arc<Kind>> {
-        self.inventory.get(id).and_then(|record| self.kind_of(record)).cloned()
+        let record = self.inventory.get(id).filter(|record| record.is_proved())?;
+        self.kind_of(record).cloned()
     }
 
     fn kind_named(&self, id: ComponentId) -> Option<Slug> {

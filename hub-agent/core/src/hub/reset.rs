@@ -3,6 +3,7 @@
 
 use super::Hub;
 use crate::{
+    access::gate::Denied,
     effect::Answer,
     event::EventKind,
     input::{Actor, Members},
@@ -16,6 +17,11 @@ impl Hub {
     /// Undoes what people made of the hub: accounts, logins, pairing, names, groups, trials, and the settings
     /// of components, which go back to their secure default.
     pub(super) fn reset(&mut self, by: &Actor) -> Result<Answer, Refusal> {
+        match self.restore_default(by, &Members::All) {
+            // A product without members has nothing to restore.
+            Ok(_) | Err(Denied { refusal: Refusal::Unknown, .. }) => {}
+            Err(denied) => return Err(denied.refusal),
+        }
         for (name, _) in self.accounts() {
             self.accounts.remove(&name);
             self.tokens.end(&name);
@@ -33,8 +39,6 @@ impl Hub {
             record.note(now, "reset", name, format_args!("by {by}"));
             self.save(id);
         }
-        // A product without members has nothing to restore.
-        let _ = self.restore_default(by, &Members::All);
         self.event(EventKind::HubReset, None, None, format!("{by}: back to the secure default"));
         Ok(Answer::Changed(1))
     }

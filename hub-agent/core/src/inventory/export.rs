@@ -32,6 +32,8 @@ pub struct ComponentView {
     /// Whether its definition is only tried, not enforced.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub on_trial: bool,
+    /// Whether more than its own word says what it is.
+    pub is_proved: bool,
     /// Trust state.
     pub trust: TrustState,
     /// What holds it in quarantine.
@@ -173,6 +175,7 @@ pub fn view(record: &Record, connected: bool, with_history: bool) -> ComponentVi
         id: record.id,
         name: record.name.as_ref().map(ToString::to_string),
         on_trial: record.on_trial,
+        is_proved: record.is_proved(),
         groups: record.groups.iter().map(ToString::to_string).collect(),
         trust: record.trust.state,
         hold: record.trust.hold,

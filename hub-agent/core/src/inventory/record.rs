@@ -36,6 +36,9 @@ pub struct Record {
     /// Whether what its definition would refuse is only reported.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub on_trial: bool,
+    /// Whether a person confirmed that it is what it says; what a maker's certificate proves needs no confirming.
+    #[serde(default)]
+    pub confirmed: bool,
     /// How it proved who it is.
     pub origin: Origin,
     /// How the hub regards it.
@@ -128,6 +131,12 @@ pub struct Change {
 }
 
 impl Record {
+    /// Whether more than its own word says that it is what it announced: its maker's certificate, or a person.
+    #[must_use]
+    pub fn is_proved(&self) -> bool {
+        self.origin.maker().is_some() || self.confirmed
+    }
+
     /// Remembers a change.
     pub(crate) fn note(&mut self, at: Timestamp, what: &str, old: impl Display, new: impl Display) {
         if self.history.len() == HISTORY {

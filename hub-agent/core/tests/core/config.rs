@@ -1,6 +1,7 @@
 //! Configuration: what people want, what components say, and the way from one to the other.
 
 use crate::world::{DAY, OWNER, World, facts, id, note};
+use hub_core::access::trust::Hold;
 use hub_core::{
     Answer, Command, EventKind, Input, Members, StoreState, Table, Wish, config::Proof,
 };
@@ -355,11 +356,10 @@ fn a_restore_cannot_lower_the_security_version() {
     assert_eq!(world.hub.configured(id(1)).unwrap().security, 7);
     world.restart();
     assert_eq!(world.hub.configured(id(1)).unwrap().security, 7);
-    // Approving it does not lower what was.
-    world.command(Command::Approve(hub_core::Selector::One(id(1)))).unwrap();
-    assert_eq!(world.report(1, &older), Err(Refusal::RolledBack));
+    // Neither does saying the right thing afterwards: only its owner lets it back.
     older.security = 7;
     assert_eq!(world.report(1, &older), Ok(()));
+    assert_eq!(world.hold(1), Some(Hold::RolledBack));
 }
 
 /// Criterion: T3.PC.4 (negative)
@@ -372,11 +372,19 @@ fn a_member_that_claims_the_last_number_there_is_does_not_keep_the_others_from_t
     world.set(Members::One(id(2)), "max-brightness", Integer(100)).unwrap();
     world.obey(2);
     let mut liar = obeyed(&world.told(1).pop().unwrap());
-    for _ in 0..100 {
+    let before = world.hub.configured(id(1)).unwrap().desired.revision;
+    for turn in 0..70_000 {
         liar.revision = u32::MAX;
-        let _ = world.report(1, &liar);
+        world.report(1, &liar).unwrap();
         world.pass(Duration::from_secs(2));
+        if turn % 30 == 0 {
+            world.handle(Input::Tick);
+        }
     }
+    let believed = world.hub.configured(id(1)).unwrap().desired.revision - before;
+    assert!(believed < 40 * ((1 << 16) + 1), "{believed} of 4 billion numbers in 39 hours");
+    assert!(world.saw(EventKind::ConfigDrift, None), "its lie is no cover");
+    assert_eq!(world.hold(1), Some(Hold::Baseline), "told often enough");
     // Another one says so from the beginning.
     let certificate = world.enrol(3);
     world.connect(3, &certificate);
@@ -464,6 +472,80 @@ fn what_is_refused_for_want_of_disk_space_does_not_come_into_force_later() {
     );
 }
 
+/// Criterion: T1.LA.3 (negative)
+/// Criterion: T3.PC.4 (negative)
+#[test]
+fn no_number_that_a_component_reports_keeps_the_hub_from_starting() {
+    let mut world = World::new();
+    world.member(1);
+    world.set(Members::One(id(1)), "max-brightness", Integer(55)).unwrap();
+    let config = world.told(1).pop().unwrap();
+    let numbers = [f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, -0.0, 0.1, 1e22];
+    for (number, seconds) in numbers.into_iter().zip(1..) {
+        let mut strange = obeyed(&config);
+        let mut values = strange.settings.values().clone();
+        values.insert(slug("max-brightness"), SettingValue::Number(number));
+        strange.settings = Settings::new(values).unwrap();
+        world.report(1, &strange).unwrap();
+        world.pass(Duration::from_secs(seconds));
+        let before = world.hub.configured(id(1)).cloned();
+        world.restart();
+        assert_eq!(world.hub.configured(id(1)).cloned(), before, "{number:e}");
+        world.connect(1, &world.certificate_of(1));
+        world.announce(1, &facts(1, 1));
+    }
+    for number in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN] {
+        let values = [(slug("max-brightness"), SettingValue::Number(number))].into();
+        assert!(Settings::new(values).is_none());
+    }
+    // The float 100.0 of half precision becomes infinity by three bits.
+    let mut finite = obeyed(&config);
+    finite.settings =
+        Settings::new([(slug("max-brightness"), SettingValue::Number(100.0))].into()).unwrap();
+    let bytes = cbor::encode(&finite);
+    let at = bytes.windows(3).position(|three| three == [0xf9, 0x56, 0x40]).unwrap();
+    let mut infinite = bytes.clone();
+    infinite[at..at + 3].copy_from_slice(&[0xf9, 0x7c, 0x00]);
+    assert!(world.permit(1, "reported", &bytes).is_ok());
+    assert_eq!(world.permit(1, "reported", &infinite), Err(Refusal::Malformed));
+}
+
+/// Criterion: T3.PC.1 (negative)
+#[test]
+fn approving_a_component_after_trouble_believes_nothing_it_said_before() {
+    let mut world = World::new();
+    world.member(1);
+    world.set(Members::One(id(1)), "max-brightness", Integer(55)).unwrap();
+    let mut newer = obeyed(&world.told(1).pop().unwrap());
+    newer.security = 7;
+    world.report(1, &newer).unwrap();
+    let mut older = newer.clone();
+    older.security = 6;
+    assert_eq!(world.report(1, &older), Err(Refusal::RolledBack));
+    let installer = hub_core::Actor::Person {
+        name: slug("ina"),
+        role: protocol::definition::Role::Installer,
+        fresh: true,
+    };
+    let add = hub_core::AccountChange::Add {
+        role: protocol::definition::Role::Installer,
+        hash: "x".into(),
+    };
+    world.command(Command::Account(slug("ina"), add)).unwrap();
+    let approve = Command::Approve(hub_core::Selector::One(id(1)));
+    let refused = world.handle(Input::Command { by: installer, command: approve.clone() }).answer;
+    assert!(matches!(refused, Answer::Refused { why: Refusal::NotPermitted, .. }), "{refused:?}");
+    assert_eq!(world.hold(1), Some(Hold::RolledBack));
+    world.told(1);
+    assert_eq!(world.command(approve), Ok(1));
+    assert_eq!(world.hold(1), Some(Hold::Baseline), "it must say what it is now");
+    assert_eq!(world.told(1).len(), 1, "and is told what it shall be");
+    assert_eq!(world.report(1, &older), Ok(()), "its owner took the older firmware");
+    assert_eq!(world.state(1), TrustState::Active);
+    older.security = 5;
+    assert_eq!(world.report(1, &older), Err(Refusal::RolledBack), "but none older than that");
+}
+
 /// Criterion: T3.LA.1d (negative)
 #[test]
 fn a_report_names_only_what_is_declared() {
@@ -500,8 +582,12 @@ fn reports_come_at_their_rate_and_a_component_from_another_hub_is_caught_up_with
     assert_eq!(world.told(1)[0].revision, 901);
     from_elsewhere.revision = u32::MAX;
     assert_eq!(world.report(1, &from_elsewhere), Ok(()));
+    assert!(world.told(1).is_empty(), "the next claim is not believed at once");
+    assert!(matches!(world.proof(1), Proof::Drifted { high: true, .. }));
+    world.pass(Duration::from_secs(3600));
+    assert_eq!(world.report(1, &from_elsewhere), Ok(()));
     let next = world.told(1).pop().unwrap().revision;
-    assert_eq!(next, 901 + (1 << 16) + 1, "a claim is believed only so far");
+    assert_eq!(next, 901 + (1 << 16) + 1, "and never but so far");
     let refused = (0..100).filter(|_| world.report(1, &from_elsewhere) == Err(Refusal::SlowDown));
     assert!(refused.count() > 80);
 }

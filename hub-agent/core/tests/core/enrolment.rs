@@ -2,7 +2,7 @@
 
 use crate::world::{DAY, World, id, key, label, note};
 use hub_core::{
-    Answer, Command, EventKind, Input, Occasion, Proof, Selector,
+    Answer, Command, EventKind, Input, Occasion, Proof, Selector, StoreState,
     access::{pairing::code_text, trust::Hold},
 };
 use protocol::{message::TrustState, refusal::Refusal};
@@ -131,6 +131,51 @@ fn renewal_has_no_outage_and_ends_the_former_certificate_at_first_use() {
     assert_eq!(world.state(1), TrustState::Active);
 }
 
+/// Criterion: T1.LA.5a (positive)
+#[test]
+fn renewals_whose_answers_are_lost_never_lock_a_component_out() {
+    let mut world = World::new();
+    let old = world.member(1);
+    for _ in 0..5 {
+        assert!(matches!(world.reenrol(1, &old), Answer::Issue(_)));
+        let lost = world.certificate(1);
+        world.handle(Input::Issued { id: id(1), certificate: lost, occasion: Occasion::Renewal });
+        assert_eq!(world.hub.admit(id(1), &old, world.now.wall), Ok(()));
+        world.pass(Duration::from_secs(600));
+    }
+    assert!(matches!(world.reenrol(1, &old), Answer::Issue(_)));
+    let new = world.certificate(1);
+    let issued = Input::Issued { id: id(1), certificate: new.clone(), occasion: Occasion::Renewal };
+    world.handle(issued);
+    world.connect(1, &new);
+    assert_eq!(world.hub.admit(id(1), &old, world.now.wall), Err(Refusal::Superseded));
+    assert_eq!(world.hub.admit(id(1), &new, world.now.wall), Ok(()));
+}
+
+/// Criterion: T1.LA.5a (negative)
+#[test]
+fn without_disk_space_nobody_is_issued_a_certificate_that_comes_into_force_later() {
+    let mut world = World::new();
+    let old = world.member(1);
+    assert!(matches!(world.reenrol(1, &old), Answer::Issue(_)));
+    world.handle(Input::Store(StoreState::Unavailable));
+    let certificate = world.certificate(1);
+    let issued =
+        Input::Issued { id: id(1), certificate: certificate.clone(), occasion: Occasion::Renewal };
+    assert_eq!(refusal(world.handle(issued).answer), Some(Refusal::StoreUnavailable));
+    assert_eq!(refusal(world.reenrol(1, &old)), Some(Refusal::StoreUnavailable));
+    let request = world.request(2, world.idevid(2));
+    assert_eq!(
+        refusal(world.handle(Input::Enrol(request)).answer),
+        Some(Refusal::StoreUnavailable)
+    );
+    world.handle(Input::Store(StoreState::Ok));
+    assert_eq!(world.hub.admit(id(1), &certificate, world.now.wall), Err(Refusal::Superseded));
+    world.pass(Duration::from_secs(7200));
+    assert_eq!(world.hub.admit(id(1), &old, world.now.wall), Ok(()));
+    assert!(world.hub.inventory().get(id(2)).is_none());
+}
+
 /// Criterion: T1.LA.5a (negative)
 #[test]
 fn the_former_certificate_is_refused_once_its_overlap_is_over() {
@@ -162,9 +207,31 @@ fn an_expired_certificate_comes_back_only_into_quarantine_and_not_for_ever() {
     world.announce(1, &crate::world::facts(1, 2));
     assert_eq!(world.state(1), TrustState::Quarantined, "an announcement does not lift it");
     assert_eq!(world.command(Command::Approve(Selector::One(id(1)))), Ok(1));
+    assert_eq!(world.hold(1), Some(Hold::Baseline), "what it said before counts no more");
+    world.obey(1);
     assert_eq!(world.state(1), TrustState::Active);
     world.pass(30 * DAY + 91 * DAY);
     assert_eq!(refusal(world.reenrol(1, &new)), Some(Refusal::Expired));
+}
+
+/// Criterion: T3.LA.1c (negative)
+#[test]
+fn being_held_for_something_else_is_no_way_around_the_approval_after_an_expiry() {
+    let mut world = World::new();
+    let certificate = world.enrol(1);
+    world.connect(1, &certificate);
+    world.announce(1, &crate::world::facts(1, 1));
+    assert_eq!(world.hold(1), Some(Hold::Baseline));
+    world.pass(31 * DAY);
+    assert!(matches!(world.reenrol(1, &certificate), Answer::Issue(_)));
+    let new = world.certificate(1);
+    let issued =
+        Input::Issued { id: id(1), certificate: new.clone(), occasion: Occasion::Recovery };
+    world.handle(issued);
+    world.connect(1, &new);
+    world.announce(1, &crate::world::facts(1, 2));
+    world.obey(1);
+    assert_eq!(world.hold(1), Some(Hold::Recovered));
 }
 
 /// Criterion: T3.LA.1c (negative)

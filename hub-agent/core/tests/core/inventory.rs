@@ -103,6 +103,7 @@ fn firmware_config_and_certificate_changes_are_seen_and_remembered() {
     for seq in 3..100 {
         let mut again = facts(1, seq);
         again.config = seq as u32;
+        world.pass(Duration::from_secs(1));
         world.announce(1, &again);
     }
     assert_eq!(world.hub.component(id(1)).unwrap().history.len(), 64, "bounded");

@@ -191,6 +191,7 @@ fn no_mutant_of_a_valid_value_or_command_passes_unless_it_is_still_valid() {
         let mut facts = facts(n, 1);
         facts.kind = definition.kind.clone();
         facts.maker = label(definition.maker.as_str());
+        facts.model = definition.models[0].clone();
         let names: Vec<Slug> = definition.streams.iter().map(|s| s.name.clone()).collect();
         facts.streams = List::new(names).unwrap();
         world.announce(n, &facts);

@@ -1,7 +1,13 @@
 //! What components say to each other: every one to every one, every class of message.
 
-use crate::world::{OWNER, World, carriage, facts, id, label};
-use hub_core::{Answer, Command, Input, Outbound, Table};
+use crate::{
+    maker::Signer,
+    world::{OWNER, World, carriage, facts, id, key, label},
+};
+use hub_core::{
+    Answer, Command, Input, Occasion, Outbound, Proof, Selector, Table,
+    access::{pairing::code_text, trust::Hold},
+};
 use protocol::{
     cbor,
     definition::Definition,
@@ -39,6 +45,7 @@ pub(crate) fn product(of_each: u16) -> (World, Vec<(u16, Definition)>) {
         let mut facts = facts(n, 1);
         facts.kind = definition.kind.clone();
         facts.maker = label(definition.maker.as_str());
+        facts.model = definition.models[0].clone();
         let names: Vec<Slug> = definition.streams.iter().map(|s| s.name.clone()).collect();
         facts.streams = List::new(names).unwrap();
         world.announce(n, &facts);
@@ -311,4 +318,93 @@ fn the_owner_s_command_passes_the_same_gate() {
     assert_eq!(refused(&mut world, "explode", json!({})), Refusal::NotDeclared);
     world.handle(Input::Disconnected { who: id(LOCK), link: u64::from(LOCK), why: "gone" });
     assert_eq!(refused(&mut world, "lock", json!({})), Refusal::Unreachable);
+}
+
+/// Component `n` joins with this proof and says that it is what this definition describes.
+fn joins(world: &mut World, n: u16, proof: Proof, definition: &Definition) {
+    let mut request = world.request(n, proof);
+    request.serial = None;
+    if let Answer::Wait(_) = world.handle(Input::Enrol(request.clone())).answer {
+        world.command(Command::Approve(Selector::One(id(n)))).unwrap();
+        world.handle(Input::Enrol(request));
+    }
+    let certificate = world.certificate(n);
+    let occasion = Occasion::Join;
+    world.handle(Input::Issued { id: id(n), certificate: certificate.clone(), occasion });
+    world.connect(n, &certificate);
+    let mut facts = facts(n, 1);
+    facts.kind = definition.kind.clone();
+    facts.maker = label(definition.maker.as_str());
+    facts.model = definition.models[0].clone();
+    let names: Vec<Slug> = definition.streams.iter().map(|s| s.name.clone()).collect();
+    facts.streams = List::new(names).unwrap();
+    world.announce(n, &facts);
+    if world.state(n) != TrustState::Active && world.hold(n) == Some(Hold::Baseline) {
+        world.obey(n);
+    }
+}
+
+/// Criterion: T3.LA.1c (negative)
+/// Criterion: T3.LA.1a (negative)
+#[test]
+fn what_a_component_says_of_itself_gives_it_no_rights_over_others_until_a_person_confirms_it() {
+    let (mut world, members) = product(1);
+    let code = [7; 10];
+    let (codes, duration) = (vec![code], Duration::from_secs(600));
+    world.command(Command::OpenPairing { codes, duration, approve: true }).unwrap();
+    let switch = members[usize::from(SWITCH) - 1].1.clone();
+    joins(&mut world, 60, Proof::Code(code_text(&code)), &switch);
+    assert_eq!(world.state(60), TrustState::Active);
+    let on = json!({ "on": true });
+    assert_eq!(world.command_from(60, LAMP, "switch", &on), Err(Refusal::NotApproved));
+    let heard = |world: &mut World| {
+        let stream = members[0].1.streams.iter().find(|stream| !stream.readers.is_empty());
+        let stream = stream.expect("the lamp's state may be heard");
+        let value = fitting(&stream.traffic.schema);
+        let effects = world.say(LAMP, &format!("stream/{}", stream.name), &value);
+        relayed(&effects).iter().any(|assertion| assertion.receiver == id(60))
+    };
+    let hears = members[0].1.streams.iter().any(|stream| stream.readers.contains(&switch.kind));
+    assert!(!hears || !heard(&mut world));
+    world.command(Command::Approve(Selector::One(id(60)))).unwrap();
+    for _ in 0..2 {
+        assert!(world.command_from(60, LAMP, "switch", &on).is_ok(), "confirmed");
+        assert!(!hears || heard(&mut world));
+        let again = world.command(Command::Approve(Selector::One(id(60))));
+        assert_eq!(again, Err(Refusal::WrongState), "there is nothing left to approve");
+        world.restart();
+        let certificate = world.certificate_of(60);
+        world.connect(60, &certificate);
+        let lamp = world.certificate_of(LAMP);
+        world.connect(LAMP, &lamp);
+    }
+}
+
+/// Criterion: T3.LA.1a (negative)
+#[test]
+fn another_maker_s_kind_of_the_same_name_has_no_rights_over_this_maker_s() {
+    let (mut world, members) = product(1);
+    let switch = &members[usize::from(SWITCH) - 1].1;
+    let maker = format!("maker = \"{}\"", switch.maker);
+    let document = DOCUMENTS[usize::from(SWITCH) - 1].replace(&maker, "maker = \"Other Works\"");
+    let envelope = world.other.sign(&document, &Signer::of("Other Works"));
+    let defined = world.handle(Input::Command { by: OWNER, command: Command::Define(envelope) });
+    assert!(matches!(defined.answer, Answer::Defined { .. }), "{:?}", defined.answer);
+    let proof = Proof::Idevid { maker: label("other"), key: key(61), serial: None };
+    joins(&mut world, 61, proof, &Definition::parse(&document).unwrap());
+    assert_eq!(world.state(61), TrustState::Active);
+    let on = json!({ "on": true });
+    assert_eq!(world.command_from(61, LAMP, "switch", &on), Err(Refusal::NotPermitted));
+    assert!(world.command_from(SWITCH, LAMP, "switch", &on).is_ok());
+}
+
+/// Criterion: T3.LA.1b (negative)
+#[test]
+fn a_model_that_its_definition_does_not_cover_is_of_an_unknown_kind() {
+    let (mut world, members) = product(1);
+    let mut unknown = members[0].1.clone();
+    unknown.models = vec![label("Glow 99")];
+    let proof = world.idevid(62);
+    joins(&mut world, 62, proof, &unknown);
+    assert_eq!(world.hold(62), Some(Hold::UnknownKind));
 }

@@ -180,6 +180,11 @@ impl World {
         ComponentCertificate { serial: vec![1, self.issued], key: key(n), not_before, not_after }
     }
 
+    /// The newest certificate of component `n`.
+    pub(crate) fn certificate_of(&self, n: u16) -> ComponentCertificate {
+        self.hub.inventory().get(id(n)).unwrap().credentials.current.clone().unwrap()
+    }
+
     /// Enrols component `n` with its IDevID and the owner's approval; the answer is its certificate.
     pub(crate) fn enrol(&mut self, n: u16) -> ComponentCertificate {
         let request = self.request(n, self.idevid(n));

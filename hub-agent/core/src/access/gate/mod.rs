@@ -135,6 +135,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) streams: &'a [Slug],
     /// The definition of its kind, if one is in force.
     pub(crate) kind: Option<&'a Kind>,
+    /// Whether it is proved or confirmed to be of that kind, and not only says so.
+    pub(crate) is_proved: bool,
 }
 
 /// How a message wants to be carried.

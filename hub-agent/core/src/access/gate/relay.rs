@@ -28,7 +28,7 @@ pub(crate) struct Receiver<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Giver<'a> {
     /// A component of this kind.
-    Kind(&'a Slug),
+    Kind(&'a Kind),
     /// A person.
     Person(&'a Actor),
 }
@@ -56,7 +56,12 @@ pub(super) fn read_command(
     who: &Standing<'_>,
 ) -> Result<Inbound, Denied> {
     let kind = who.kind.ok_or(Refusal::UnknownKind)?;
-    let giver = Giver::Kind(&kind.definition().kind);
+    if !who.is_proved {
+        let detail =
+            "that it is of this kind only itself says; confirm it: hub-agent component approve";
+        return Err(Denied { refusal: Refusal::NotApproved, detail: detail.into() });
+    }
+    let giver = Giver::Kind(kind);
     authorize_command(giver, receiver, name, payload).map(Inbound::Command)
 }
 
@@ -76,7 +81,10 @@ pub(crate) fn authorize_command(
         denied(Refusal::NotDeclared, format!("{kind} declares no command {name}"))
     })?;
     let (may, whom) = match giver {
-        Giver::Kind(sender) => (command.from.contains(sender), sender.to_string()),
+        Giver::Kind(sender) => {
+            let named = command.from.contains(&sender.definition().kind);
+            (named && same_root(sender, kind), sender.to_string())
+        }
         Giver::Person(by) => {
             let role = by.role();
             (command.roles.contains(&role), format!("the {role}"))
@@ -144,11 +152,16 @@ pub(crate) fn relay_value(
     value: &[u8],
 ) -> Option<Permitted<Outbound>> {
     let (declared, _) = sender.stream(stream)?;
-    if !declared.readers.contains(&reader.definition().kind) {
+    if !declared.readers.contains(&reader.definition().kind) || !same_root(sender, reader) {
         return None;
     }
     let said = (stream.clone(), value.to_vec());
     Some(vouch(relay, receiver, Action::Stream, said, VALUE_COUNTS))
+}
+
+/// A definition names kinds that its own root vouches for; others may have a kind of the same name.
+fn same_root(one: &Kind, other: &Kind) -> bool {
+    one.anchor() == other.anchor()
 }
 
 fn vouch(

@@ -13,8 +13,8 @@ pub const LONGEST: Duration = Duration::from_secs(12 * 3600);
 /// How long after the login what has a high risk may be done.
 pub const FRESH: Duration = Duration::from_secs(5 * 60);
 
-/// Tokens at most; the one that was used longest ago makes room.
-const MOST: usize = 256;
+/// Logins of one account at most; the one that was used longest ago makes room, and nobody's else.
+const OF_ONE: usize = 4;
 
 /// Logins by the digest of their token.
 #[derive(Debug, Default)]
@@ -40,15 +40,20 @@ impl Tokens {
         life: Duration,
     ) -> Duration {
         self.expire(mono);
-        if self.all.len() >= MOST {
-            let oldest =
-                self.all.iter().min_by_key(|(_, login)| login.used).map(|(token, _)| *token);
-            oldest.map(|token| self.all.remove(&token));
+        if self.all.values().filter(|login| login.who == who).count() >= OF_ONE {
+            self.make_room(&who);
         }
         let life = life.min(LONGEST);
         let until = mono.saturating_add(life);
         self.all.insert(token, Login { who, since: mono, used: mono, until });
         life
+    }
+
+    /// Ends the login of an account that was used longest ago.
+    fn make_room(&mut self, who: &Slug) {
+        let logins = self.all.iter().filter(|(_, login)| login.who == *who);
+        let oldest = logins.min_by_key(|(_, login)| login.used).map(|(token, _)| *token);
+        oldest.map(|token| self.all.remove(&token));
     }
 
     /// Whose token it is, and whether the login is fresh. Using it keeps it alive.
@@ -111,7 +116,9 @@ mod tests {
         for n in 0..300 {
             tokens.add(token(100 + n), ada.clone(), at(3), LONGEST);
         }
-        assert_eq!(tokens.who(&token(2), at(4)), None, "pushed out");
-        assert_eq!(tokens.all.len(), MOST);
+        assert_eq!(tokens.who(&token(100), at(4)), None, "pushed out by newer ones");
+        assert!(tokens.who(&token(399), at(4)).is_some());
+        assert!(tokens.who(&token(2), at(4)).is_some(), "but nobody else's");
+        assert_eq!(tokens.all.len(), OF_ONE + 1);
     }
 }
