@@ -1,10 +1,23 @@
 //! The command line of the simulated cloud.
 
-use crate::{gate::HubGate, identity, orders};
+use crate::{
+    gate::HubGate,
+    identity, orders,
+    repository::server::{self, Limits as ServerLimits},
+    updates,
+};
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use mqtt_endpoint::{Endpoint, Handle, Limits};
 use protocol::id::{ComponentId, Slug};
-use std::{ffi::OsString, io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, rc::Rc};
+use std::{
+    ffi::OsString,
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    rc::Rc,
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -55,7 +68,12 @@ enum What {
         /// Address and port
         #[arg(long, default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+        /// Address and port of the repository of updates; without it there is none
+        #[arg(long, value_name = "ADDR")]
+        repository_listen: Option<SocketAddr>,
     },
+    #[command(flatten)]
+    Updates(updates::Command),
 }
 
 /// Runs one command line, the program's name first.
@@ -73,7 +91,8 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         What::Ask { folder, hub, component, set, command, arguments, seq } => {
             orders::put(&folder, hub, component, &set, command, &arguments, seq)
         }
-        What::Run { folder, listen } => run(&folder, listen),
+        What::Run { folder, listen, repository_listen } => run(&folder, listen, repository_listen),
+        What::Updates(command) => updates::run(command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,12 +103,21 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(folder: &std::path::Path, listen: SocketAddr) -> anyhow::Result<()> {
+fn run(folder: &Path, listen: SocketAddr, updates: Option<SocketAddr>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let (tls, id) = identity::server(folder)?;
         let listener = TcpListener::bind(listen).await?;
-        tell(&serde_json::json!({ "listens": listener.local_addr()?, "id": id }));
+        let mut first = serde_json::json!({ "listens": listener.local_addr()?, "id": id });
+        if let Some(address) = updates {
+            let listener = TcpListener::bind(address).await.context("--repository-listen")?;
+            first["repository"] = serde_json::json!(listener.local_addr()?);
+            let (tls, folder) = (tls.clone(), folder.to_owned());
+            tokio::task::spawn_local(async move {
+                server::serve(listener, tls, &folder, ServerLimits::default()).await;
+            });
+        }
+        tell(&first);
         let handle = Handle::new(Limits::default());
         let gate = Rc::new(HubGate::new(handle.clone(), id, Box::new(|event| tell(&event))));
         let endpoint = Endpoint::new(handle.clone(), gate, tls);

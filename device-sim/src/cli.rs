@@ -106,6 +106,9 @@ struct Run {
     /// How components take what they are told: willing, refuses, pretends, drifts or rolls-back
     #[arg(long, default_value = "willing")]
     temper: Temper,
+    /// The signed anchor that the components' factory images pin; without it they refuse all updates
+    #[arg(long, value_name = "FILE")]
+    anchor: Option<PathBuf>,
     /// Folder of a maker's authority: components enrol with its IDevIDs
     #[arg(long)]
     maker: Option<PathBuf>,
@@ -216,6 +219,7 @@ async fn run_fleet(run: Run) -> anyhow::Result<ExitCode> {
         flaky: usize::from(run.flaky),
         temper: run.temper,
         ack_log: run.ack_log.clone(),
+        anchor: run.anchor.as_ref().map(std::fs::read).transpose().context("the anchor")?,
         proofs: Box::new(proofs),
     })?;
     let truth = |fleet: &Fleet| match &run.truth {

@@ -2,16 +2,16 @@
 //! the same life, in simulation and on the wire.
 
 use crate::{
-    assertion::{Believer, Disbelief},
-    flaky::{Flaky, Flaw},
+    assertion::Believer,
+    flaky::Flaky,
     flash::{Credentials, Flash},
-    profile::{Profile, sample},
+    profile::Profile,
+    update::Updater,
 };
 use protocol::{
     cbor,
-    definition::Stream,
     id::{BootId, ComponentId, InvalidText, Label, Note},
-    message::{Assertion, ConfigOutcome, Heartbeat, Interval, TrustNotice, TrustState, V1},
+    message::{ConfigOutcome, Interval, TrustNotice, TrustState},
     topic::{Down, Route, Up},
 };
 use rand_chacha::{
@@ -21,9 +21,13 @@ use rand_chacha::{
 use std::sync::Arc;
 
 mod config;
+mod events;
 mod peers;
+mod speech;
+mod update;
 
 pub use config::Temper;
+pub use events::{Input, Output, Token};
 use peers::Peers;
 
 /// First and longest wait before the next try, in milliseconds.
@@ -36,78 +40,6 @@ pub struct Now {
     pub mono: u64,
     /// Milliseconds since 1970.
     pub unix_ms: u64,
-}
-
-/// What happens to a device.
-#[derive(Debug)]
-pub enum Input {
-    /// Power.
-    Start,
-    /// A first or new certificate.
-    Enrolled(Credentials),
-    /// The hub wants it to wait, in seconds.
-    EnrolLater(u64),
-    /// Enrolment or renewal failed; it is tried again.
-    EnrolFailed,
-    /// The session is there.
-    Connected,
-    /// The session is gone.
-    Disconnected,
-    /// A message was acknowledged, or refused.
-    Answered(Token, bool),
-    /// A message on a topic it subscribed to.
-    Received(Down, Vec<u8>),
-    /// Its deadline has come.
-    Timer,
-}
-
-/// Which message an acknowledgement means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Token {
-    /// The announcement with this number.
-    Announcement(u64),
-    /// The report of the configuration with this revision.
-    Report(u32),
-    /// The command with this number.
-    Command(u64),
-    /// The value with this number, of the stream with this index.
-    Stream(usize, u64),
-    /// Nothing that matters.
-    Other,
-}
-
-/// What a device wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Ask for a first certificate.
-    Enrol,
-    /// Ask for a new one.
-    Reenrol,
-    /// Connect.
-    Connect,
-    /// Drop the connection without a word.
-    HangUp,
-    /// Subscribe to one of its topics.
-    Subscribe(String),
-    /// Publish.
-    Publish {
-        /// For the acknowledgement.
-        token: Token,
-        /// Where.
-        topic: String,
-        /// What.
-        payload: Vec<u8>,
-        /// Quality of service.
-        qos: u8,
-    },
-    /// Keep the flash: it changed.
-    Save,
-    /// A command was obeyed.
-    Obeyed(Box<Assertion>),
-    /// A value of another was heard.
-    Heard(Box<Assertion>),
-    /// A relayed message was not believed.
-    Disbelieved(Disbelief),
 }
 
 /// How often a device says what.
@@ -153,6 +85,9 @@ pub struct Device {
     peers: Peers,
     /// What it did with the configuration it was last given, and why.
     outcome: (ConfigOutcome, Option<Note>),
+    updater: Option<Updater>,
+    /// Subscriptions of this session that were not taken yet.
+    subscribing: Option<usize>,
 }
 
 impl Device {
@@ -168,6 +103,7 @@ impl Device {
     ) -> Result<Self, InvalidText> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let boot = new_boot(&mut random);
+        let updater = profile.updater();
         Ok(Self {
             profile,
             serial: Label::new(&flash.serial)?,
@@ -191,6 +127,8 @@ impl Device {
             believer: Believer::default(),
             peers: Peers::default(),
             outcome: (ConfigOutcome::Applied, None),
+            updater,
+            subscribing: None,
         })
     }
 
@@ -239,7 +177,7 @@ impl Device {
     /// Takes an input.
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Output> {
         match input {
-            Input::Start => self.start(),
+            Input::Start => self.start(now),
             Input::Enrolled(credentials) => self.enrolled(credentials),
             Input::EnrolLater(seconds) => {
                 self.stage = Stage::Enrolling { retry_at: now.mono + seconds * 1000 };
@@ -256,20 +194,41 @@ impl Device {
                 self.failures = 0;
                 Vec::new()
             }
+            Input::Answered(Token::Status(seq), _) => {
+                self.update(now, |updater, turn| updater.answered(seq, turn))
+            }
             Input::Answered(..) => Vec::new(),
+            Input::Subscribed(taken) => self.subscription(taken, now),
+            Input::SelfTested(passed) => {
+                self.update(now, |updater, turn| updater.self_tested(passed, turn))
+            }
+            Input::Restarted => self.restart(now),
             Input::Received(Down::Relayed, payload) => self.relayed(&payload, now),
             Input::Received(Down::Config, payload) => self.configure(&payload),
             Input::Received(Down::Trust, payload) => {
                 self.trust = cbor::decode(&payload, payload.len()).ok().or(self.trust.take());
                 Vec::new()
             }
-            Input::Timer => self.timer(now),
+            Input::Received(
+                down @ (Down::UpdateOffer | Down::UpdateBlock | Down::UpdateControl),
+                payload,
+            ) => self.update_message(down, &payload, now),
+            Input::Timer => {
+                let mut outputs = self.update(now, Updater::timer);
+                outputs.extend(self.timer(now));
+                outputs
+            }
         }
     }
 
     /// When the device wants its timer, in milliseconds since its start.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
+        let update = self.updater.as_ref().and_then(Updater::deadline);
+        self.next_step().into_iter().chain(update).min()
+    }
+
+    fn next_step(&self) -> Option<u64> {
         match self.stage {
             Stage::Off | Stage::Connecting => None,
             Stage::Enrolling { retry_at } | Stage::Offline { retry_at } => Some(retry_at),
@@ -282,13 +241,13 @@ impl Device {
     #[must_use]
     pub fn announcement(&self) -> Vec<u8> {
         let Flash { seq, .. } = &self.flash;
-        cbor::encode(&self.profile.announcement(
+        cbor::encode(&self.with_running(self.profile.announcement(
             &self.serial,
             *seq,
             self.boot,
             self.pace.interval,
             self.announced_config,
-        ))
+        )))
     }
 
     /// What it announces changed: it counts on.
@@ -298,18 +257,26 @@ impl Device {
         self.announced = false;
     }
 
-    /// Each life has its own announcement, so its number is taken before anything is said.
-    fn start(&mut self) -> Vec<Output> {
+    /// Each life has its own announcement, so its number is taken before anything is said. Without software
+    /// that may start there is no life.
+    fn start(&mut self, now: Now) -> Vec<Output> {
+        let Ok(booted) = self.boot(now) else {
+            self.stage = Stage::Off;
+            return Vec::new();
+        };
         self.count_on();
         let (stage, next) = match self.flash.credentials {
             Some(_) => (Stage::Connecting, Output::Connect),
             None => (Stage::Enrolling { retry_at: u64::MAX }, Output::Enrol),
         };
         self.stage = stage;
-        vec![Output::Save, next]
+        let more = booted.into_iter().filter(|output| *output != Output::Save);
+        [Output::Save, next].into_iter().chain(more).collect()
     }
 
     fn disconnected(&mut self, now: Now) {
+        self.subscribing = None;
+        self.updater.iter_mut().for_each(Updater::disconnected);
         let retry_at = now.mono + self.backoff();
         self.stage = Stage::Offline { retry_at };
     }
@@ -318,7 +285,7 @@ impl Device {
     fn restart(&mut self, now: Now) -> Vec<Output> {
         self.boot = new_boot(&mut self.random);
         (self.booted, self.heartbeats) = (now.mono, 0);
-        [Output::HangUp].into_iter().chain(self.start()).collect()
+        [Output::HangUp].into_iter().chain(self.start(now)).collect()
     }
 
     fn enrolled(&mut self, credentials: Credentials) -> Vec<Output> {
@@ -345,10 +312,17 @@ impl Device {
         self.stage = Stage::Online;
         self.next_heartbeat = now.mono + self.interval();
         self.next_value = now.mono + self.pace.stream;
-        let topics = [Down::Trust, Down::Config, Down::Relayed];
+        let mut topics = vec![Down::Trust, Down::Config, Down::Relayed];
+        if let Some(updater) = &mut self.updater {
+            updater.connected(now.mono);
+            topics.extend([Down::UpdateOffer, Down::UpdateBlock, Down::UpdateControl]);
+        }
+        self.subscribing = Some(topics.len());
         let subscribe = |id, down| Output::Subscribe(Route::Down(id, down).to_string());
-        let subscribed =
-            self.id().into_iter().flat_map(|id| topics.map(|down| subscribe(id, down)));
+        let subscribed = self
+            .id()
+            .into_iter()
+            .flat_map(|id| topics.iter().map(move |down| subscribe(id, *down)));
         subscribed.chain(self.announce()).chain(self.report()).collect()
     }
 
@@ -371,65 +345,6 @@ impl Device {
                 Vec::new()
             }
         }
-    }
-
-    fn speak(&mut self, now: Now) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        if now.mono >= self.next_heartbeat {
-            match self.flaky.as_mut().and_then(Flaky::at_heartbeat) {
-                Some(Flaw::HangsUp) => {
-                    self.disconnected(now);
-                    return vec![Output::HangUp];
-                }
-                Some(Flaw::Restarts) => return self.restart(now),
-                Some(Flaw::Repeats | Flaw::Loses) | None => {}
-            }
-            self.next_heartbeat = now.mono + self.interval();
-            self.heartbeats += 1;
-            let uptime = (now.mono - self.booted) / 1000;
-            let beat = Heartbeat { version: V1, boot: self.boot, seq: self.heartbeats, uptime };
-            outputs.extend(self.publish(Token::Other, Up::Heartbeat, cbor::encode(&beat), 0));
-            outputs.extend(self.renewal(now));
-            outputs.extend(self.drift());
-        }
-        if self.pace.stream > 0 && now.mono >= self.next_value {
-            self.next_value = now.mono + self.pace.stream;
-            if self.announced && self.trust() == Some(TrustState::Active) {
-                let value = self.value();
-                match self.flaky.as_mut().and_then(Flaky::at_message) {
-                    Some(Flaw::Loses) => {}
-                    Some(Flaw::Repeats) => {
-                        outputs.extend([value.clone(), value].into_iter().flatten())
-                    }
-                    Some(Flaw::HangsUp | Flaw::Restarts) | None => outputs.extend(value),
-                }
-                outputs.extend(self.give(now));
-            }
-        }
-        outputs
-    }
-
-    fn value(&mut self) -> Option<Output> {
-        self.values += 1;
-        self.flash.user_data += 1;
-        let streams = self.profile.streams();
-        let index = usize::try_from(self.values).unwrap_or(0).checked_rem(streams.len())?;
-        let Stream { name, rises, traffic, .. } = streams[index].clone();
-        let mut value = sample(&traffic.schema, rises.as_deref(), &mut self.random, self.values);
-        // It is what it was told to be.
-        for (property, value) in value.iter_mut() {
-            if let Some(told) = self.peers.state.get(property).filter(|_| rises.is_none()) {
-                *value = told.clone();
-            }
-        }
-        let payload = cbor::from_json(&value.into());
-        self.publish(Token::Stream(index, self.values), Up::Stream(name), payload, 1)
-    }
-
-    fn renewal(&mut self, now: Now) -> Option<Output> {
-        let due =
-            self.flash.credentials.as_ref().is_some_and(|own| now.unix_ms / 1000 >= own.renew_at());
-        (due && !std::mem::replace(&mut self.renewing, true)).then_some(Output::Reenrol)
     }
 
     fn publish(&self, token: Token, up: Up, payload: Vec<u8>, qos: u8) -> Option<Output> {

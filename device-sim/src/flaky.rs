@@ -62,6 +62,23 @@ impl Flaky {
         Some(self.counted(flaw))
     }
 
+    /// At a block of an update: one in 16 is lost, one in 256 comes as the power goes.
+    pub fn at_block(&mut self) -> Option<Flaw> {
+        let flaw = match self.random.next_u32() % 256 {
+            0 => Flaw::Restarts,
+            1..=16 => Flaw::Loses,
+            _ => return None,
+        };
+        Some(self.counted(flaw))
+    }
+
+    /// Whether a request for blocks is sent twice: one in 16.
+    pub fn repeats_request(&mut self) -> bool {
+        let twice = self.random.next_u32().is_multiple_of(16);
+        self.count += u64::from(twice);
+        twice
+    }
+
     fn counted(&mut self, flaw: Flaw) -> Flaw {
         self.count += 1;
         flaw

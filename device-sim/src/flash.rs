@@ -1,6 +1,6 @@
 //! What survives a power cut: identity, counters, credentials.
 
-use crate::profile::Profile;
+use crate::{profile::Profile, update::Memory};
 use anyhow::Context;
 use protocol::{definition::SettingValue, id::Slug};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct Flash {
     pub user_data: u64,
     /// Its LDevID, once it has one.
     pub credentials: Option<Credentials>,
+    /// What it remembers of updates.
+    #[serde(default)]
+    pub update: Memory,
 }
 
 /// A certificate of the hub, with what belongs to it.
@@ -68,6 +71,7 @@ impl Flash {
             security: 1,
             user_data: 9,
             credentials: None,
+            update: Memory::default(),
         }
     }
 
@@ -95,5 +99,19 @@ impl Flash {
         let temporary = path.with_extension("new");
         fs::write(&temporary, serde_json::to_vec(self)?)?;
         fs::rename(&temporary, &path).with_context(|| path.display().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_memory_from_before_there_were_updates_still_reads() {
+        let profile = crate::profile::Kinds::built_in().unwrap().at(0).clone();
+        let mut json = serde_json::to_value(Flash::factory(&profile, "LW-1")).unwrap();
+        json.as_object_mut().unwrap().remove("update").unwrap();
+        let read: Flash = serde_json::from_value(json).unwrap();
+        assert_eq!(read.update, Memory::default());
     }
 }

@@ -8,9 +8,13 @@ use crate::{
     flash::Flash,
     link::{HubAddress, Observer, Runner},
     profile::{GroundTruth, Kinds},
+    update::crypto::AwsLc,
 };
 use anyhow::Context;
-use protocol::message::{Action, Assertion, TrustState};
+use protocol::{
+    message::{Action, Assertion, TrustState},
+    update::Anchors,
+};
 use std::{
     cell::{Cell, RefCell},
     fs::File,
@@ -47,6 +51,8 @@ pub struct Plan {
     pub temper: Temper,
     /// Where acknowledged messages are noted as JSON lines.
     pub ack_log: Option<PathBuf>,
+    /// The signed anchor that the devices' factory images pin; without one they refuse all updates.
+    pub anchor: Option<Vec<u8>>,
     /// What authorises the device with this number and serial.
     pub proofs: Proofs,
 }
@@ -92,6 +98,9 @@ impl Fleet {
     /// When a device's flash or the log cannot be used.
     pub fn start(plan: Plan) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&plan.state)?;
+        if let Some(anchor) = &plan.anchor {
+            Anchors::pin(anchor, &AwsLc).context("the anchor")?;
+        }
         let log = plan
             .ack_log
             .as_ref()
@@ -112,7 +121,13 @@ impl Fleet {
             if is_flaky(index, plan.flaky) {
                 device = device.with_flaws(Flaky::new(seed));
             }
-            let device = device.with_temper(plan.temper).with_peers(plan.kinds.clone());
+            let mut device = device.with_temper(plan.temper).with_peers(plan.kinds.clone());
+            if let Some(factory) = profile.factory_board() {
+                device = device.with_board(factory.board_in(&plan.state, &serial));
+            }
+            if let Some(anchor) = &plan.anchor {
+                device = device.with_anchor(anchor);
+            }
             let device = Rc::new(RefCell::new(device));
             let watcher = Watcher {
                 progress: progress.clone(),
@@ -155,10 +170,7 @@ impl Fleet {
     /// What is true of every device, in order of serial number.
     #[must_use]
     pub fn truth(&self) -> Vec<GroundTruth> {
-        let truth = |device: &Rc<RefCell<Device>>| {
-            let device = device.borrow();
-            device.profile().truth(&device.flash().serial, device.id().map(|id| id.to_string()))
-        };
+        let truth = |device: &Rc<RefCell<Device>>| device.borrow().truth();
         let mut all: Vec<_> = self.devices.iter().map(truth).collect();
         all.sort();
         all
@@ -215,6 +227,7 @@ impl Observer for Watcher {
             Token::Announcement(seq) => serde_json::json!({ "announcement": seq }),
             Token::Stream(_, number) => serde_json::json!({ "value": number }),
             Token::Command(number) => serde_json::json!({ "command": number }),
+            Token::Status(seq) => serde_json::json!({ "status": seq }),
             Token::Report(revision) => serde_json::json!({ "report": revision }),
             Token::Other => serde_json::json!({}),
         };

@@ -6,8 +6,12 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use cms::{cert::CertificateChoices, content_info::ContentInfo, signed_data::SignedData};
 use der::{Decode, Encode};
 use protocol::{
+    cbor,
     definition::{Definition, envelope::Envelope},
     id::{ComponentId, Digest},
+    message::UpdateReport,
+    signed::Signed,
+    update::REPORT,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -264,6 +268,17 @@ pub fn credentials(
             seconds(parsed.validity().not_after.timestamp()),
         ),
     })
+}
+
+/// What a component says that it runs, signed with its key.
+///
+/// # Errors
+/// When the key is unreadable or the signing fails.
+pub fn sign_report(own: &Credentials, report: &UpdateReport) -> anyhow::Result<Vec<u8>> {
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &own.key)?;
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let sign = |covered: &[u8]| key.sign(&random, covered).map(|made| made.as_ref().to_vec());
+    Ok(Signed::seal(REPORT, &cbor::encode(report), std::slice::from_ref(&own.certificate), sign)?)
 }
 
 /// SHA-256.

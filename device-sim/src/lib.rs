@@ -10,6 +10,7 @@
 //! | [`identity`] | keys, makers' certificates, signing requests |
 //! | [`est`] | enrolment over HTTPS |
 //! | [`link`] | a device on the wire, with rumqttc |
+//! | [`update`] | updates: what it believes, pulls, tries and keeps |
 //! | [`hostile`] | what attackers try, and how it ended |
 //! | [`fleet`] | many devices in one process |
 
@@ -24,6 +25,7 @@ pub mod hostile;
 pub mod identity;
 pub mod link;
 pub mod profile;
+pub mod update;
 pub mod wire;
 
 pub use cli::main_with_args;

@@ -9,8 +9,8 @@ use crate::{
 };
 use protocol::{
     cbor,
-    message::{Assertion, Lost, V1},
-    topic::{Route, Up},
+    message::{Assertion, Lost, UpdateReport, V1},
+    topic::{MAX_BLOCK_MESSAGE, MAX_TOPIC, Route, Up},
 };
 use rumqttc::{
     NetworkOptions, Outgoing, TlsConfiguration, Transport,
@@ -18,7 +18,7 @@ use rumqttc::{
         AsyncClient, Event, EventLoop, MqttOptions,
         mqttbytes::{
             QoS,
-            v5::{LastWill, Packet, PubAckReason},
+            v5::{LastWill, Packet, PubAckReason, SubscribeReasonCode},
         },
     },
 };
@@ -36,6 +36,10 @@ const QUEUE: usize = 32;
 /// Unacknowledged messages; what the hub allows. Without it rumqttc makes room for 65,535, 14 MB each
 /// connection.
 const IN_FLIGHT: u16 = 32;
+
+/// Largest packet that it takes: a block of an update with its topic and header. Without it rumqttc takes
+/// 10 KiB; what it may send the hub says when it connects.
+const MAX_PACKET: u32 = (MAX_BLOCK_MESSAGE + MAX_TOPIC + 256) as u32;
 
 /// Where the hub is.
 #[derive(Clone, Debug)]
@@ -132,6 +136,12 @@ impl<O: Observer> Runner<O> {
             Output::Reenrol => self.reenrol().await,
             Output::Connect => self.connect(),
             Output::HangUp => self.session = None,
+            Output::Reboot => {
+                self.session = None;
+                self.tell(Input::Restarted);
+            }
+            Output::SelfTest(passes) => self.tell(Input::SelfTested(passes)),
+            Output::Report(report) => self.report(&report),
             Output::Subscribe(topic) => {
                 if let Some(session) = &self.session {
                     // A full queue means that the connection is gone; the next one subscribes again.
@@ -221,6 +231,18 @@ impl<O: Observer> Runner<O> {
         }
     }
 
+    fn report(&mut self, report: &UpdateReport) {
+        let credentials = self.device.borrow().flash().credentials.clone();
+        let Some(own) = credentials else { return };
+        match identity::sign_report(&own, report) {
+            Ok(signed) => {
+                let topic = Route::Up(own.id, Up::UpdateReport).to_string();
+                self.publish(Token::Other, topic, signed, 1);
+            }
+            Err(error) => tracing::error!("a report could not be signed: {error:#}"),
+        }
+    }
+
     async fn wait(&mut self) {
         let now = self.now().mono;
         let deadline = self.device.borrow().deadline();
@@ -248,6 +270,11 @@ impl<O: Observer> Runner<O> {
         let Some(session) = &mut self.session else { return };
         match event {
             Event::Incoming(Packet::ConnAck(_)) => self.tell(Input::Connected),
+            Event::Incoming(Packet::SubAck(ack)) => {
+                let taken =
+                    |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
+                self.tell(Input::Subscribed(ack.return_codes.iter().all(taken)));
+            }
             Event::Incoming(Packet::Publish(publish)) => {
                 let route = std::str::from_utf8(&publish.topic).ok().map(Route::parse);
                 if let Some(Ok(Route::Down(_, down))) = route {
@@ -295,6 +322,7 @@ fn session(hub: &HubAddress, own: &crate::flash::Credentials) -> anyhow::Result<
     options
         .set_keep_alive(Duration::from_secs(60))
         .set_outgoing_inflight_upper_limit(IN_FLIGHT)
+        .set_max_packet_size(Some(MAX_PACKET))
         .set_clean_start(true)
         .set_last_will(will)
         .set_network_options(network)
@@ -302,3 +330,6 @@ fn session(hub: &HubAddress, own: &crate::flash::Credentials) -> anyhow::Result<
     let (client, events) = AsyncClient::new(options, QUEUE);
     Ok(Session { client, events, handed: VecDeque::new(), flying: HashMap::new() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,11 @@
 //! The simulated kinds: whatever a maker's definition declares can be simulated, and what is true of each
 //! device is known.
 
+use crate::update::{self, Behaviour, Factory, Updater};
 use anyhow::Context;
 use protocol::{
     definition::{Definition, Stream},
-    id::{Digest, Label, Slug},
+    id::{Digest, Label, ModelId, Slug},
     message::{Announcement, Interval, List, V1},
 };
 use rand_chacha::{ChaCha8Rng, rand_core::Rng};
@@ -22,6 +23,9 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ("wall-switch", include_str!("../definitions/wall-switch.toml")),
 ];
 
+/// Counter and bytes of the image that devices leave the factory with.
+pub const FACTORY: (u32, u32) = (1, 65_536);
+
 /// One kind of component.
 #[derive(Debug)]
 pub struct Profile {
@@ -32,6 +36,8 @@ pub struct Profile {
     hardware: u32,
     /// Firmware version.
     firmware: Label,
+    /// Its board as it leaves the factory, if it takes part in updates.
+    factory: Option<Factory>,
 }
 
 /// Kinds that a fleet is made of, in turn.
@@ -122,10 +128,16 @@ impl Profile {
         definition.models.first().context("the definition covers no model")?;
         let drawn = crate::identity::sha256(definition.kind.as_str().as_bytes()).0;
         let firmware = format!("{}.{}.{}", 1 + drawn[1] % 5, drawn[2] % 10, drawn[3] % 20);
+        let firmware = Label::new(&firmware)?;
+        let factory = definition.update_model.as_ref().map(|model| {
+            let made = update::image(model, FACTORY.0, FACTORY.1, Behaviour::Good);
+            Factory::new(&made, FACTORY.0, firmware.clone())
+        });
         Ok(Self {
+            factory: factory.transpose()?,
             prefix: initials(definition.maker.as_str()),
             hardware: u32::from(1 + drawn[0] % 9),
-            firmware: Label::new(&firmware)?,
+            firmware,
             definition,
         })
     }
@@ -154,6 +166,31 @@ impl Profile {
         &self.definition.models[0]
     }
 
+    /// Hardware revision.
+    #[must_use]
+    pub fn hardware(&self) -> u32 {
+        self.hardware
+    }
+
+    /// Its line of releases, if it takes part in updates.
+    #[must_use]
+    pub fn update_model(&self) -> Option<&ModelId> {
+        self.definition.update_model.as_ref()
+    }
+
+    /// Its board as it leaves the factory, if it takes part in updates.
+    #[must_use]
+    pub fn factory_board(&self) -> Option<&Factory> {
+        self.factory.as_ref()
+    }
+
+    /// The updates of a device fresh from the factory, in memory.
+    #[must_use]
+    pub fn updater(&self) -> Option<Updater> {
+        let (model, factory) = (self.update_model()?, self.factory.as_ref()?);
+        Some(Updater::new(model.clone(), self.hardware, factory.board()))
+    }
+
     /// Its streams.
     #[must_use]
     pub fn streams(&self) -> &[Stream] {
@@ -166,9 +203,12 @@ impl Profile {
         format!("{}-{seed:04x}-{index:05}", self.prefix)
     }
 
-    /// SHA-256 of the firmware this profile is said to run.
+    /// SHA-256 of the firmware that its devices leave the factory with; made up where there is no image.
     #[must_use]
     pub fn firmware_digest(&self) -> Digest {
+        if let Some(factory) = &self.factory {
+            return factory.header().image;
+        }
         let text = format!("{} {} {}", self.maker(), self.model(), self.firmware);
         crate::identity::sha256(text.as_bytes())
     }

@@ -7,7 +7,9 @@
 //! | [`links`] | components over MQTT, enrolment, the cloud |
 //! | [`pki`] | the CA, certificates, who may finish a handshake |
 //! | [`est`] | the enrolment service |
+//! | [`own`] | the hub's own software: slots, launcher, trial |
 //! | [`store`] | keyed state on disk |
+//! | [`updates`] | the update repository, and blocks of what it has |
 //! | [`admin`] | the local API |
 //! | [`cli`] | the command line |
 //! | [`telemetry`] | logs |
@@ -16,11 +18,13 @@ pub mod admin;
 pub mod cli;
 pub mod est;
 pub mod links;
+pub mod own;
 pub mod people;
 pub mod pki;
 pub mod run;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod updates;
 
 pub use cli::main_with_args;

@@ -125,6 +125,75 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+macro_rules! fixed_bytes {
+    ($(#[$doc:meta])* $name:ident, $length:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $length]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidText;
+            fn from_str(text: &str) -> Result<Self, InvalidText> {
+                const RULE: InvalidText = InvalidText {
+                    what: stringify!($name),
+                    rule: "lower-case hexadecimal digits of the right number",
+                };
+                let mut bytes = [0; $length];
+                let hex = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+                if text.len() != 2 * $length || !text.bytes().all(hex) {
+                    return Err(RULE);
+                }
+                for (index, byte) in bytes.iter_mut().enumerate() {
+                    let pair = &text[2 * index..2 * index + 2];
+                    *byte = u8::from_str_radix(pair, 16).map_err(|_| RULE)?;
+                }
+                Ok(Self(bytes))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                if s.is_human_readable() { s.collect_str(self) } else { s.serialize_bytes(&self.0) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                if d.is_human_readable() {
+                    deserialize_text(d)
+                } else {
+                    Ok(Self(d.deserialize_bytes(FixedBytes)?))
+                }
+            }
+        }
+    };
+}
+
+fixed_bytes!(
+    /// An Ed25519 public key (RFC 8032); hexadecimal in text.
+    PublicKey, 32
+);
+fixed_bytes!(
+    /// The number of one update of one component, drawn at random; hexadecimal in text.
+    JobId, 16
+);
+fixed_bytes!(
+    /// A number used once: an answer that holds it is no older than the question; hexadecimal in text.
+    Nonce, 16
+);
+
 /// Eight random bytes a component draws at each start: one value, one life between two starts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct BootId(pub [u8; 8]);
@@ -259,6 +328,26 @@ bounded_text!(
     /// A reference to a document elsewhere, such as an SBOM: an absolute URI (RFC 3986).
     Uri, "URI", "an absolute URI of at most 256 ASCII characters", is_uri
 );
+
+bounded_text!(
+    /// A line of releases: the vendor, a dot, and the vendor's name for it. What it names runs the same images.
+    ModelId, "model id", "a vendor, a dot and a name of a-z, 0-9 and '-', at most 32 in all", is_model
+);
+
+impl ModelId {
+    /// Whose releases they are.
+    #[must_use]
+    pub fn vendor(&self) -> &str {
+        self.0.split_once('.').map_or("", |(vendor, _)| vendor)
+    }
+}
+
+fn is_model(text: &str) -> bool {
+    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let named = |name: &str| !name.is_empty() && name.bytes().all(word);
+    text.len() <= 32
+        && text.split_once('.').is_some_and(|(vendor, name)| is_slug(vendor) && named(name))
+}
 
 fn is_slug(text: &str) -> bool {
     (1..=32).contains(&text.len())

@@ -12,6 +12,7 @@
 //! | [`cbor`] | the bounded, deterministic CBOR codec |
 //! | [`definition`] | what a maker says a kind of component is and may do |
 //! | [`signed`] | signed things: COSE_Sign1 with a certificate chain |
+//! | [`update`] | what is signed about updates: manifests, anchors, reports |
 //! | [`refusal`] | why something was refused: codes, words, advice |
 
 pub mod cbor;
@@ -22,6 +23,7 @@ pub mod refusal;
 pub mod signed;
 pub mod time;
 pub mod topic;
+pub mod update;
 
 /// Version of the wire contract, field 1 of every message.
 pub const WIRE_VERSION: u8 = 1;

@@ -16,7 +16,7 @@ pub const MAX_CHAIN: usize = 4;
 const X5CHAIN: i64 = 33;
 
 /// What is particular to one kind of signed thing.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
     /// What it is, for errors.
     pub what: &'static str,
@@ -58,7 +58,7 @@ pub enum SignedError {
 }
 
 /// A payload and a signature that nobody has checked yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Signed {
     form: Form,
     signed: CoseSign1,
@@ -91,8 +91,16 @@ impl Signed {
         if header.content_type != Some(Text(form.content_type.into())) {
             return Err(shape("the content type is another"));
         }
+        // What COSE itself has labels for does not stand in `rest`.
+        let nothing_else = header.crit.is_empty()
+            && header.key_id.is_empty()
+            && header.iv.is_empty()
+            && header.partial_iv.is_empty()
+            && header.counter_signatures.is_empty();
         let chain = match &header.rest[..] {
-            [(label, value)] if *label == coset::Label::Int(X5CHAIN) => chain(value),
+            [(label, value)] if nothing_else && *label == coset::Label::Int(X5CHAIN) => {
+                chain(value)
+            }
             _ => None,
         };
         let chain = chain.ok_or(shape(
@@ -247,6 +255,12 @@ mod tests {
         };
         assert!(shape(FORM, &other_algorithm).contains("ES256"));
         assert!(shape(Form { content_type: "a/b", ..FORM }, &good).contains("content type"));
+        // The header with one more entry: a kid (4), and what the reader would have to understand (crit, 2).
+        for (at, entry) in [(17, [0x04, 0x41, 0x00]), (5, [0x02, 0x81, 0x03])] {
+            let head = [0x84, 0x58, 24, 0xa4];
+            let bytes = [&head[..], &good[3..at], &entry, &good[at..]].concat();
+            assert!(shape(FORM, &bytes).contains("nothing else"), "{entry:?}");
+        }
         let tagged = [&[0xd2][..], &good].concat();
         assert!(matches!(Signed::parse(FORM, &tagged), Err(SignedError::Cbor { .. })));
     }

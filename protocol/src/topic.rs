@@ -16,6 +16,9 @@ pub const MAX_PAYLOAD: usize = 8192;
 /// signature.
 pub const MAX_RELAYED: usize = MAX_PAYLOAD + 1536;
 
+/// Longest message with a block of an update: the block and what it is of.
+pub const MAX_BLOCK_MESSAGE: usize = 66_048;
+
 /// A topic that names something the protocol knows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
@@ -46,6 +49,12 @@ pub enum Up {
     Stream(Slug),
     /// `command/<receiver>/<name>`: what another component shall do, a map with text keys.
     Command(ComponentId, Slug),
+    /// `upd/req`: it wants blocks of an update; [`crate::message::BlockRequest`].
+    UpdateRequest,
+    /// `upd/st`: how far an update got; [`crate::message::UpdateStatus`].
+    UpdateStatus,
+    /// `upd/rep`: what it runs; a signed [`crate::message::UpdateReport`].
+    UpdateReport,
 }
 
 /// What the hub tells a component.
@@ -58,6 +67,12 @@ pub enum Down {
     /// `relayed`: what another component says, vouched for by the hub; a signed
     /// [`crate::message::Assertion`].
     Relayed,
+    /// `upd/offer`: an update is there; [`crate::message::UpdateOffer`].
+    UpdateOffer,
+    /// `upd/blk`: one block of it; [`crate::message::Block`].
+    UpdateBlock,
+    /// `upd/ctl`: what it shall do about it; [`crate::message::UpdateControl`].
+    UpdateControl,
 }
 
 /// What the hub tells the cloud.
@@ -146,6 +161,12 @@ impl Route {
             Self::Down(_, Down::Relayed) => (MAX_RELAYED, false, (0, 1)),
             Self::Down(_, Down::Config) => (MAX_PAYLOAD, false, (1, 1)),
             Self::Up(_, Up::Stream(_)) => (MAX_PAYLOAD, false, (0, 2)),
+            Self::Up(_, Up::UpdateRequest) => (64, false, (0, 0)),
+            Self::Up(_, Up::UpdateStatus) => (512, false, (1, 1)),
+            Self::Up(_, Up::UpdateReport) => (1024, false, (1, 1)),
+            Self::Down(_, Down::UpdateOffer) => (12_288, false, (1, 1)),
+            Self::Down(_, Down::UpdateBlock) => (MAX_BLOCK_MESSAGE, false, (0, 0)),
+            Self::Down(_, Down::UpdateControl) => (64, false, (1, 1)),
             Self::Down(_, Down::Trust) => (512, true, (1, 1)),
             Self::ToCloud(_, ToCloud::Status) => (1024, true, (1, 1)),
             Self::ToCloud(_, ToCloud::Answer) => (1024, false, (1, 1)),
@@ -166,6 +187,12 @@ fn component_route(id: ComponentId, leaf: &str) -> Result<Route, RouteError> {
         "trust" => Route::Down(id, Down::Trust),
         "config" => Route::Down(id, Down::Config),
         "relayed" => Route::Down(id, Down::Relayed),
+        "upd/req" => Route::Up(id, Up::UpdateRequest),
+        "upd/st" => Route::Up(id, Up::UpdateStatus),
+        "upd/rep" => Route::Up(id, Up::UpdateReport),
+        "upd/offer" => Route::Down(id, Down::UpdateOffer),
+        "upd/blk" => Route::Down(id, Down::UpdateBlock),
+        "upd/ctl" => Route::Down(id, Down::UpdateControl),
         _ => Route::Up(id, named_route(leaf)?),
     })
 }
@@ -203,6 +230,12 @@ impl fmt::Display for Route {
             Self::Up(id, Up::Command(receiver, name)) => {
                 write!(f, "p/{id}/command/{receiver}/{name}")
             }
+            Self::Up(id, Up::UpdateRequest) => write!(f, "p/{id}/upd/req"),
+            Self::Up(id, Up::UpdateStatus) => write!(f, "p/{id}/upd/st"),
+            Self::Up(id, Up::UpdateReport) => write!(f, "p/{id}/upd/rep"),
+            Self::Down(id, Down::UpdateOffer) => write!(f, "p/{id}/upd/offer"),
+            Self::Down(id, Down::UpdateBlock) => write!(f, "p/{id}/upd/blk"),
+            Self::Down(id, Down::UpdateControl) => write!(f, "p/{id}/upd/ctl"),
             Self::Down(id, Down::Relayed) => write!(f, "p/{id}/relayed"),
             Self::Down(id, Down::Config) => write!(f, "p/{id}/config"),
             Self::Down(id, Down::Trust) => write!(f, "p/{id}/trust"),
@@ -231,6 +264,12 @@ mod tests {
             Route::Up(id, Up::Reported),
             Route::Up(id, Up::Command(id, stream.clone())),
             Route::Up(id, Up::Stream(stream)),
+            Route::Up(id, Up::UpdateRequest),
+            Route::Up(id, Up::UpdateStatus),
+            Route::Up(id, Up::UpdateReport),
+            Route::Down(id, Down::UpdateOffer),
+            Route::Down(id, Down::UpdateBlock),
+            Route::Down(id, Down::UpdateControl),
             Route::Down(id, Down::Relayed),
             Route::Down(id, Down::Config),
             Route::Down(id, Down::Trust),

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Programs of others against a real hub: openssl and curl enrol, mosquitto's clients speak MQTT 3.1.1
 # and 5.0, a component in Python lives a whole life, CycloneDX's own validator reads the inventory,
-# a small disk fills up, and Toolsaf judges what was captured on the wire. Needs target/release/demo, which plays the hub.
+# a small disk fills up, and Toolsaf judges what was captured on the wire, and
+# python-tuf attacks the update verifier. Needs target/release/demo, which plays the hub, and target/release/tuf-client.
 # Criterion: T1.DP.1 (negative)
 # Criterion: T3.AI.2 (positive)
 set -euo pipefail
@@ -256,5 +257,9 @@ if ip netns add "hub-probe-$$" 2>/dev/null; then
 else
   echo "  SKIPPED: network namespaces cannot be made here (needs root)"
 fi
+
+echo "== repositories of python-tuf against the update verifier"
+"$here/tuf/run.sh" || fail "the update verifier"
+checks=$((checks + 1))
 
 printf '\n%d passed, 0 failed\n' "$checks"

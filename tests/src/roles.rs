@@ -32,7 +32,7 @@ fn without_commit(args: Vec<OsString>) -> ExitCode {
             hub_agent::store::Durability::Off,
             Box::new(|| Err("a bench reads its settings once".into())),
         );
-        tokio::task::LocalSet::new().block_on(&runtime, daemon)
+        tokio::task::LocalSet::new().block_on(&runtime, daemon).map(|_| ())
     };
     if run().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,6 +1,7 @@
 //! A device's life, step by step.
 
 use super::*;
+use protocol::message::V1;
 
 fn lamp() -> Arc<Profile> {
     crate::profile::Kinds::built_in().unwrap().at(0).clone()

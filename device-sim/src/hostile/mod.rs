@@ -430,6 +430,9 @@ impl Target {
                 | Output::Obeyed(_)
                 | Output::Heard(_)
                 | Output::Disbelieved(_)
+                | Output::Report(_)
+                | Output::Reboot
+                | Output::SelfTest(_)
                 | Output::Save => None,
             });
             lives.push(announcement.ok_or_else(|| anyhow::anyhow!("it announces nothing"))?);

@@ -7,6 +7,7 @@ use crate::{
     },
     event::StateEvent,
     persist::Table,
+    update::OwnOrder,
 };
 use protocol::{
     id::{ComponentId, Digest, Label, Slug},
@@ -24,6 +25,8 @@ pub struct Effects {
     pub sends: Vec<Permitted<Outbound>>,
     /// Components whose connections must end.
     pub cuts: Vec<Cut>,
+    /// What is wanted of the hub's own software.
+    pub own: Vec<OwnOrder>,
     /// What happened, for the log.
     pub events: Vec<StateEvent>,
     /// The answer to whoever asked.

@@ -99,6 +99,32 @@ kinds! {
     ConfigRefused "config.refused" Medium,
     /// A component was told often enough and is still not what it shall be.
     ConfigUnproved "config.unproved" High,
+    /// A verified release is there.
+    UpdateFound "update.found" Info,
+    /// A release, or the repository's metadata, is not believed.
+    UpdateRefused "update.refused" High,
+    /// Nothing of the repository is believed until a person acts.
+    UpdatesStopped "update.stopped" High,
+    /// A campaign goes on.
+    UpdateStage "update.stage" Info,
+    /// Too much went wrong, or somebody wanted it: a campaign waits for a person.
+    UpdatePaused "update.paused" High,
+    /// A campaign ended.
+    UpdateDone "update.done" Info,
+    /// A component is offered a release.
+    UpdateStarted "update.started" Info,
+    /// A component's update got further.
+    UpdateStep "update.step" Info,
+    /// A component runs a release and signed that it does.
+    UpdateConfirmed "update.confirmed" Info,
+    /// A component's update failed; it runs what it had.
+    UpdateFailed "update.failed" Medium,
+    /// A component, or somebody in between, did what an honest one does not.
+    UpdateIncident "update.incident" High,
+    /// The hub's own software could not be started as it should.
+    UpdateOwnTrouble "update.own-trouble" High,
+    /// What a component runs is not what it should be.
+    FirmwareMismatch "firmware.mismatch" High,
     /// The hub is at its own secure default again.
     HubReset "hub.reset" Medium,
     /// The daemon's settings were read again.
@@ -182,6 +208,13 @@ fn key(event: &StateEvent) -> Key {
             | EventKind::SettingsRead
             | EventKind::ComponentChanged
             | EventKind::ComponentRemoved
+            | EventKind::UpdateFound
+            | EventKind::UpdateRefused
+            | EventKind::UpdateStage
+            | EventKind::UpdatePaused
+            | EventKind::UpdateDone
+            | EventKind::UpdateStep
+            | EventKind::UpdateIncident
     );
     let words = if is_act { event.text.clone() } else { String::new() };
     (event.kind, event.component, event.refusal, words)

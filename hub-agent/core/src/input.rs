@@ -3,13 +3,15 @@
 use crate::{
     access::gate::{Inbound, Permitted},
     effect::Occasion,
+    update::{OwnNews, ReleaseNote},
 };
 use protocol::{
     definition::{Role, SettingValue},
-    id::{ComponentId, Digest, Label, Note, Slug},
+    id::{ComponentId, Digest, Label, ModelId, Note, Slug},
     message::{CloudAsk, CloudHello},
     refusal::Refusal,
     time::Timestamp,
+    update::{Image, Verified},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -112,6 +114,26 @@ pub enum Input {
         /// What.
         command: Command,
     },
+    /// The repository has a release that everything vouches for, and its image is in the cache.
+    Released {
+        /// The release.
+        image: Box<Verified<Image>>,
+        /// What the vendor says about it.
+        note: ReleaseNote,
+        /// Of a hundred hubs so many get it.
+        rollout: u8,
+    },
+    /// The repository does not have a release any more.
+    Withdrawn {
+        /// Its line of releases.
+        model: ModelId,
+        /// Which.
+        counter: u32,
+    },
+    /// What became of the hub's own software.
+    Own(OwnNews),
+    /// How the update repository is.
+    Repository(RepositoryState),
     /// The daemon read its settings again, and why they were not taken, if so.
     SettingsRead(Option<String>),
     /// The cloud wants something of a component.
@@ -216,6 +238,39 @@ pub enum Actor {
     Cloud,
     /// Somebody with the set-up code that the hub printed.
     Setup,
+}
+
+/// How the update repository is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RepositoryState {
+    /// Its metadata were verified.
+    Fresh,
+    /// Somebody pinned a root.
+    Pinned(String),
+    /// Something of it was refused; what was good before stays.
+    Refused {
+        /// Which attack it looks like.
+        attack: &'static str,
+        /// What exactly.
+        text: String,
+    },
+    /// Nothing is believed until a person acts.
+    Stopped(String),
+}
+
+/// What a person wants of a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateWish {
+    /// It may go on.
+    Approve,
+    /// Not before then.
+    Postpone(Timestamp),
+    /// It stops until somebody approves it again.
+    Pause,
+    /// It ends.
+    Cancel,
+    /// Those that failed may try again.
+    Retry,
 }
 
 impl Actor {
@@ -362,6 +417,10 @@ pub enum Command {
     ClosePairing,
     /// Put a signed definition in force.
     Define(Vec<u8>),
+    /// Let a model's newest release go on, or not.
+    Campaign(ModelId, UpdateWish),
+    /// Be told of updates of a component, or not.
+    Notices(ComponentId, bool),
 }
 
 /// The connection to the cloud.

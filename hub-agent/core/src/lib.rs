@@ -10,6 +10,7 @@
 //! | [`config`] | what components shall be, what they are, and how the one becomes the other |
 //! | [`decision`] | the record of what was relayed |
 //! | [`inventory`] | records with history, presence, clones, exports |
+//! | [`update`] | campaigns: releases brought to components, and what those run |
 //! | [`event`] | state events and how floods of them are bounded |
 //! | [`persist`] | what is written under which table and key |
 
@@ -23,6 +24,7 @@ pub mod input;
 pub mod inventory;
 pub mod persist;
 pub mod settings;
+pub mod update;
 
 pub use access::gate::{Denied, Inbound, Outbound, Permitted};
 pub use effect::{Answer, Cut, Effects, IssueOrder, Occasion, Write};
@@ -30,7 +32,7 @@ pub use event::{EventKind, Severity, StateEvent};
 pub use hub::{DefinitionView, Explanation, Hub, OwnIdentity};
 pub use input::{
     AccountChange, Actor, Command, ComponentCertificate, EnrolRequest, Input, Members, Now, Proof,
-    ReenrolRequest, Selector, StoreState, Uplink, Wish,
+    ReenrolRequest, RepositoryState, Selector, StoreState, UpdateWish, Uplink, Wish,
 };
 pub use persist::{RestoreError, Table};
 pub use settings::HubSettings;

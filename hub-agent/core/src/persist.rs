@@ -2,8 +2,12 @@
 //! that an operator can read a store with the hub's own tools; stream values are raw bytes.
 
 use crate::{
-    access::people::Account, config::Configured, decision::Decision, effect::Write,
+    access::people::Account,
+    config::Configured,
+    decision::Decision,
+    effect::Write,
     inventory::record::Record,
+    update::{Campaign, Ended, Firmware, Job},
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use protocol::{
@@ -32,6 +36,18 @@ pub enum Table {
     Decisions,
     /// People's accounts, by a digest of their names.
     Accounts,
+    /// Releases on their way, by number.
+    Campaigns,
+    /// The newest update of each component, by id.
+    Jobs,
+    /// What components run, by id.
+    Firmware,
+    /// Updates that ended, by number, a ring.
+    Ended,
+    /// Who wants to be told of updates of which component no more.
+    Notices,
+    /// The update repository's verified metadata and their floors, by name; the shell's own.
+    Repository,
 }
 
 impl Table {
@@ -45,6 +61,12 @@ impl Table {
         Self::Configs,
         Self::Decisions,
         Self::Accounts,
+        Self::Campaigns,
+        Self::Jobs,
+        Self::Firmware,
+        Self::Ended,
+        Self::Notices,
+        Self::Repository,
     ];
 
     /// The table's name, which never changes.
@@ -59,6 +81,12 @@ impl Table {
             Self::Configs => "configs",
             Self::Decisions => "decisions",
             Self::Accounts => "accounts",
+            Self::Campaigns => "campaigns",
+            Self::Jobs => "jobs",
+            Self::Firmware => "firmware",
+            Self::Ended => "updates-ended",
+            Self::Notices => "update-notices",
+            Self::Repository => "repository",
         }
     }
 }
@@ -90,6 +118,9 @@ pub(crate) struct Counters {
     /// Numbers of assertions below this may have been used.
     #[serde(default)]
     pub(crate) relays_reserved: u64,
+    /// Counts campaigns, jobs and their ends.
+    #[serde(default)]
+    pub(crate) updates: u64,
 }
 
 const COUNTERS: &[u8] = b"counters";
@@ -155,6 +186,45 @@ pub(crate) fn put_decision(decision: &Decision, kept: u64) -> Write {
     Write { table: Table::Decisions, key, value: Some(value) }
 }
 
+pub(crate) fn put_campaign(campaign: &Campaign) -> Write {
+    let value = serde_json::to_vec(campaign).expect("campaigns have no failing cases");
+    let key = campaign.number.to_be_bytes().to_vec();
+    Write { table: Table::Campaigns, key, value: Some(value) }
+}
+
+pub(crate) fn remove_campaign(number: u64) -> Write {
+    Write { table: Table::Campaigns, key: number.to_be_bytes().to_vec(), value: None }
+}
+
+pub(crate) fn put_job(job: &Job) -> Write {
+    let value = serde_json::to_vec(job).expect("jobs have no failing cases");
+    Write { table: Table::Jobs, key: job.component.as_bytes().to_vec(), value: Some(value) }
+}
+
+pub(crate) fn remove_job(id: ComponentId) -> Write {
+    Write { table: Table::Jobs, key: id.as_bytes().to_vec(), value: None }
+}
+
+pub(crate) fn put_firmware(id: ComponentId, firmware: &Firmware) -> Write {
+    let value = serde_json::to_vec(firmware).expect("firmware has no failing cases");
+    Write { table: Table::Firmware, key: id.as_bytes().to_vec(), value: Some(value) }
+}
+
+/// An update that ended, in the place of the one `kept` before it.
+pub(crate) fn put_ended(ended: &Ended, kept: u64) -> Write {
+    let value = serde_json::to_vec(ended).expect("ends have no failing cases");
+    let key = (ended.number % kept).to_be_bytes().to_vec();
+    Write { table: Table::Ended, key, value: Some(value) }
+}
+
+/// Keys are not sealed in the store, so who does not want to be told stands in the value.
+pub(crate) fn put_notices(who: Option<&Slug>, id: ComponentId, quiet: bool) -> Write {
+    let name = format!("{}\0{id}", who.map_or("", Slug::as_str));
+    let key = digest(&SHA256, name.as_bytes()).as_ref().to_vec();
+    let value = serde_json::to_vec(&(who, id)).expect("a name and an id have no failing cases");
+    Write { table: Table::Notices, key, value: quiet.then_some(value) }
+}
+
 /// What the tables hold, typed.
 pub(crate) enum Restored {
     Record(Box<Record>),
@@ -164,6 +234,11 @@ pub(crate) enum Restored {
     Config(ComponentId, Box<Configured>),
     Decision(Decision),
     Account(Account),
+    Campaign(Box<Campaign>),
+    Job(Job),
+    Firmware(ComponentId, Firmware),
+    Ended(Ended),
+    Quiet(Option<Slug>, ComponentId),
     Nothing,
 }
 
@@ -191,15 +266,32 @@ pub(crate) fn restore(table: Table, key: &[u8], value: &[u8]) -> Result<Restored
         Table::Decisions => {
             serde_json::from_slice(value).map(Restored::Decision).map_err(|e| error(e.to_string()))
         }
+        Table::Campaigns => serde_json::from_slice(value)
+            .map(|campaign| Restored::Campaign(Box::new(campaign)))
+            .map_err(|e| error(e.to_string())),
+        Table::Jobs => {
+            serde_json::from_slice(value).map(Restored::Job).map_err(|e| error(e.to_string()))
+        }
+        Table::Ended => {
+            serde_json::from_slice(value).map(Restored::Ended).map_err(|e| error(e.to_string()))
+        }
+        Table::Notices => serde_json::from_slice(value)
+            .map(|(who, id)| Restored::Quiet(who, id))
+            .map_err(|e| error(e.to_string())),
+        Table::Firmware => {
+            let id = id_of(key).ok_or_else(|| error("a key that is no id".into()))?;
+            let firmware = serde_json::from_slice(value).map_err(|e| error(e.to_string()))?;
+            Ok(Restored::Firmware(id, firmware))
+        }
         Table::Configs => {
-            let id = key
-                .try_into()
-                .ok()
-                .and_then(|bytes| ComponentId::from_bytes(bytes).ok())
-                .ok_or_else(|| error("a key that is no id".into()))?;
+            let id = id_of(key).ok_or_else(|| error("a key that is no id".into()))?;
             let configured = serde_json::from_slice(value).map_err(|e| error(e.to_string()))?;
             Ok(Restored::Config(id, Box::new(configured)))
         }
-        Table::Meta | Table::Streams | Table::Events => Ok(Restored::Nothing),
+        Table::Meta | Table::Streams | Table::Events | Table::Repository => Ok(Restored::Nothing),
     }
+}
+
+fn id_of(key: &[u8]) -> Option<ComponentId> {
+    key.try_into().ok().and_then(|bytes| ComponentId::from_bytes(bytes).ok())
 }

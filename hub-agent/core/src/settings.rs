@@ -1,6 +1,9 @@
 //! Bounds and times of the hub's decisions.
 
-use crate::access::{people::LONGEST, policy::Anchor};
+use crate::{
+    access::{people::LONGEST, policy::Anchor},
+    update::UpdateRules,
+};
 use std::time::Duration;
 
 /// What the owner may set; the shell reads it from its settings.
@@ -22,6 +25,10 @@ pub struct HubSettings {
     pub login_life: Duration,
     /// Makers' roots that may vouch for definitions.
     pub anchors: Vec<Anchor>,
+    /// What the owner wants of updates.
+    pub updates: UpdateRules,
+    /// Drawn at each start: nobody can foretell the numbers made of it.
+    pub seed: [u8; 32],
 }
 
 impl Default for HubSettings {
@@ -35,6 +42,8 @@ impl Default for HubSettings {
             retry_after: Duration::from_secs(5),
             login_life: LONGEST,
             anchors: Vec::new(),
+            updates: UpdateRules::default(),
+            seed: [0; 32],
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     rc::Rc,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, futures::Notified};
 
 /// The endpoint's shared state; cheap to clone, single-threaded.
 #[derive(Clone)]
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) next_link: Cell<u64>,
     pub(crate) draining: Cell<bool>,
     pub(crate) drained: Notify,
+    /// Some client took what waited for it, or left.
+    pub(crate) room: Notify,
     /// One read buffer for all connections: a read and its processing never interleave.
     pub(crate) scratch: Cell<Vec<u8>>,
 }
@@ -68,6 +70,7 @@ impl Handle {
             next_link: Cell::new(1),
             draining: Cell::new(false),
             drained: Notify::new(),
+            room: Notify::new(),
             scratch: Cell::default(),
         }))
     }
@@ -93,6 +96,19 @@ impl Handle {
     pub fn send(&self, client_id: &str, topic: &str, payload: Bytes, qos: Qos) -> bool {
         let message = outgoing(topic, payload, qos, false);
         self.0.registry.borrow().send(client_id, &message, &self.0.stats)
+    }
+
+    /// Bytes that wait for a client, if it is connected.
+    #[must_use]
+    pub fn backlog(&self, client_id: &str) -> Option<usize> {
+        let registry = self.0.registry.borrow();
+        let client = registry.find(client_id).filter(|client| client.live.get().is_some())?;
+        Some(client.session.borrow().backlog())
+    }
+
+    /// Waits until some client took what waited for it, or left.
+    pub fn room(&self) -> Notified<'_> {
+        self.0.room.notified()
     }
 
     /// Closes a client's connection within this turn of the loop and forgets its session; the answer

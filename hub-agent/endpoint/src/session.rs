@@ -353,6 +353,12 @@ impl Session {
         }
     }
 
+    /// Bytes that wait to be written.
+    #[must_use]
+    pub fn backlog(&self) -> usize {
+        self.queue_bytes
+    }
+
     /// Offers a message for delivery.
     pub fn enqueue(&mut self, outgoing: Outgoing) -> Enqueued {
         let (messages, bytes) = self.queue_limits;

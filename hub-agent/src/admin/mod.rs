@@ -5,6 +5,7 @@ mod definitions;
 mod metrics;
 mod people;
 mod routes;
+mod updates;
 
 use crate::{run::HubCell, settings::SocketAccess};
 use anyhow::Context;

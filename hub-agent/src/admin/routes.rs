@@ -3,6 +3,7 @@
 use super::{
     config, definitions, metrics,
     people::{self, Caller, Who},
+    updates,
 };
 use crate::run::HubCell;
 use http_body_util::{BodyExt, Full, Limited};
@@ -187,6 +188,9 @@ async fn route(
             let command = give(cell, text, body)?;
             changed(cell, by, command).await
         }
+        (&Method::POST, ["v1", "components", text, "notices"]) => {
+            updates::switch(cell, by, text, body).await
+        }
         (&Method::POST, ["v1", "components", text, verb]) => {
             let command = command(cell, text, verb, &read(body)?)?;
             changed(cell, by, command).await
@@ -207,6 +211,12 @@ async fn route(
         },
         (&Method::GET, ["v1", "decisions"]) => decisions(cell, query),
         (&Method::POST, ["v1", "explain"]) => explain(cell, body),
+        (&Method::GET, ["v1", "updates"]) => updates::list(cell),
+        (&Method::GET, ["v1", "updates", "history"]) => updates::history(cell, query),
+        (&Method::GET, ["v1", "notices"]) => updates::notices(cell, by),
+        (&Method::POST, ["v1", "updates", "check"]) => updates::check(cell, by).await,
+        (&Method::POST, ["v1", "updates", "root"]) => updates::pin(cell, by, body).await,
+        (&Method::POST, ["v1", "updates", model]) => updates::wish(cell, by, model, body).await,
         (&Method::GET, ["v1", "definitions"]) => {
             json(serde_json::to_value(cell.look(Hub::definitions)))
         }

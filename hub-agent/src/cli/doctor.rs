@@ -82,6 +82,17 @@ fn weakened(hub: &Hub, settings: &Settings) -> Vec<Finding> {
         );
         found.push(warning("unconfirmed", text));
     }
+    if let Ok(answer) = hub.get("/v1/status") {
+        let status = &answer["status"];
+        if let Some(why) = status["updates_stopped"].as_str() {
+            found.push(bad("updates", format!("updates are stopped: {why}")));
+        }
+        let overdue = status["overdue_updates"].as_u64().unwrap_or(0);
+        if overdue > 0 {
+            let text = format!("{overdue} security updates are overdue: hub-agent update list");
+            found.push(bad("updates", text));
+        }
+    }
     let on_trial = all.iter().filter(|one| one["on_trial"] == true).count();
     if on_trial > 0 {
         let text = format!(

@@ -2,6 +2,7 @@
 //! `doctor` and `completions` is asked of the running daemon over its local socket.
 
 mod account;
+mod boot;
 mod client;
 mod component;
 mod config;
@@ -10,9 +11,10 @@ mod doctor;
 mod pairing;
 mod policy;
 mod show;
+mod update;
 
 use crate::{
-    run::Reread,
+    run::{Ended, Reread},
     settings::{self, Raw, Settings, Sources},
 };
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -32,12 +34,17 @@ pub enum Failure {
     Refused(String),
     /// 4: something is not as it should be.
     Verification(String),
+    /// 75: nothing failed; the service must start the other slot.
+    Again(String),
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Failed(why) | Self::Usage(why) | Self::Refused(why) | Self::Verification(why)) =
-            self;
+        let (Self::Failed(why)
+        | Self::Usage(why)
+        | Self::Refused(why)
+        | Self::Verification(why)
+        | Self::Again(why)) = self;
         f.write_str(why)
     }
 }
@@ -49,6 +56,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Refused(_) => 3,
             Self::Verification(_) => 4,
+            Self::Again(_) => 75,
         }
     }
 }
@@ -70,7 +78,7 @@ impl From<ClientError> for Failure {
     name = "hub-agent",
     version,
     about = "Security hub of a multi-component IoT product",
-    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 refused by policy, 4 verification failed"
+    after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 refused by policy, 4 verification failed, 75 start me again"
 )]
 struct Cli {
     #[command(flatten)]
@@ -102,6 +110,15 @@ enum What {
         /// Any setting, as `key=value`; see `settings check --show`
         #[arg(long = "set", value_name = "KEY=VALUE")]
         set: Vec<String>,
+        /// What the launcher found wrong
+        #[arg(long, hide = true, value_name = "WORDS")]
+        booted: Option<String>,
+    },
+    /// Run the daemon from the slot that is to start; services start this
+    Boot {
+        /// Any setting, as `key=value`
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
     },
     /// The hub at a glance
     Status,
@@ -130,6 +147,9 @@ enum What {
     },
     /// End the login of HUB_TOKEN
     Logout,
+    /// Releases for components, and how they get there
+    #[command(subcommand)]
+    Update(update::Update),
     /// Let new components in with one-time codes
     #[command(subcommand)]
     Pair(pairing::Pair),
@@ -206,6 +226,8 @@ enum SettingsCommand {
 
 /// Runs one command line, the program's name first.
 pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<_> = args.into_iter().collect();
+    let given = args.len();
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -215,7 +237,7 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let output = Output { json: cli.common.json };
-    match obey(cli, &output) {
+    match obey(cli, given, &output) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let code = failure.code();
@@ -225,18 +247,24 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn obey(cli: Cli, output: &Output) -> Result<(), Failure> {
+fn obey(cli: Cli, given: usize, output: &Output) -> Result<(), Failure> {
+    if let What::Boot { set } = &cli.command {
+        return Err(boot::boot(&cli.common, set, given));
+    }
     if let What::Completions { shell } = cli.command {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "hub-agent", &mut script);
         output.raw(&String::from_utf8_lossy(&script));
         return Ok(());
     }
-    let set = if let What::Run { set } = &cli.command { set.as_slice() } else { &[] };
-    let (settings, raw) = read_settings(&cli.common, set)?;
+    let set = if let What::Run { set, .. } = &cli.command { set.as_slice() } else { &[] };
+    let (mut settings, raw) = read_settings(&cli.common, set)?;
     let hub = Hub::new(&settings.socket);
     match cli.command {
-        What::Run { set } => {
+        What::Run { set, booted } => {
+            if let Some(own) = settings.own.as_mut() {
+                own.booted = booted;
+            }
             let common = cli.common.clone();
             let reread = move || {
                 let read = read_settings(&common, &set);
@@ -260,6 +288,7 @@ fn obey(cli: Cli, output: &Output) -> Result<(), Failure> {
         What::Account(command) => account::obey(&hub, output, command),
         What::Login { name } => account::login(&hub, output, &name),
         What::Logout => account::logout(&hub, output),
+        What::Update(command) => update::obey(&hub, output, command),
         What::Pair(command) => pairing::obey(&hub, output, &settings, command),
         What::Inventory(Inventory::Export { format, output: file }) => {
             export(&hub, output, format, file)
@@ -274,11 +303,16 @@ fn obey(cli: Cli, output: &Output) -> Result<(), Failure> {
             Ok(())
         }
         What::Doctor => doctor::look(&hub, output, &settings),
-        What::Completions { .. } => Ok(()),
+        What::Completions { .. } | What::Boot { .. } => Ok(()),
     }
 }
 
 fn read_settings(common: &Common, set: &[String]) -> Result<(Settings, Raw), Failure> {
+    let sources = sources(common, set)?;
+    settings::read(&sources, std::env::vars()).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+fn sources(common: &Common, set: &[String]) -> Result<Sources, Failure> {
     let mut sources = Sources { file: common.settings.clone(), overrides: Vec::new() };
     let mut path = |key: &str, path: &Option<PathBuf>| {
         if let Some(path) = path {
@@ -293,13 +327,16 @@ fn read_settings(common: &Common, set: &[String]) -> Result<(Settings, Raw), Fai
             .ok_or_else(|| Failure::Usage(format!("`{pair}` is not KEY=VALUE")))?;
         sources.overrides.push((key.to_owned(), value.to_owned()));
     }
-    settings::read(&sources, std::env::vars()).map_err(|error| Failure::Usage(error.to_string()))
+    Ok(sources)
 }
 
 fn run(settings: Settings, reread: Reread) -> Result<(), Failure> {
     let failed = |error: anyhow::Error| Failure::Failed(format!("{error:#}"));
     crate::telemetry::start(&settings).map_err(failed)?;
-    crate::run::run(settings, reread).map_err(failed)
+    match crate::run::run(settings, reread).map_err(failed)? {
+        Ended::Asked => Ok(()),
+        Ended::Again => Err(Failure::Again("new software is to start: start the hub again".into())),
+    }
 }
 
 fn status(hub: &Hub, output: &Output) -> Result<(), Failure> {
@@ -325,6 +362,7 @@ fn status(hub: &Hub, output: &Output) -> Result<(), Failure> {
                 vec!["components".into(), if states.is_empty() { "none".into() } else { states }],
                 vec!["connected".into(), show::text(&status["connected"])],
                 vec!["wait for you".into(), show::text(&status["waiting"])],
+                vec!["own release".into(), own_words(&status["own"])],
                 vec!["store".into(), show::text(&status["store"])],
                 vec![
                     "cloud".into(),
@@ -337,6 +375,19 @@ fn status(hub: &Hub, output: &Output) -> Result<(), Failure> {
         );
     });
     Ok(())
+}
+
+fn own_words(own: &Value) -> String {
+    let slot = show::text(&own["slot"]);
+    match (own.is_null(), slot.as_str()) {
+        (true, _) => "does not update itself".into(),
+        (false, "") => "the packaged executable".into(),
+        (false, slot) => {
+            let trial = if own["trial"] == true { ", on trial" } else { "" };
+            let (name, counter) = (show::text(&own["name"]), show::text(&own["counter"]));
+            format!("{name} ({counter}), slot {slot}{trial}")
+        }
+    }
 }
 
 fn export(

@@ -71,6 +71,22 @@ impl Link {
     }
 }
 
+/// TLS with the cloud's roots and the hub's certificate for it, for other services of the maker.
+///
+/// # Errors
+/// When a file is exposed, unreadable or not what it should be.
+pub fn tls(settings: &CloudSettings) -> Result<Arc<ClientConfig>, PkiError> {
+    let (roots, chain, key) = credentials(settings)?;
+    let signing = |e: &dyn std::fmt::Display| PkiError::Signing(e.to_string());
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|e| signing(&e))?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .map_err(|e| signing(&e))?;
+    Ok(Arc::new(config))
+}
+
 /// Keeps the line up for as long as the daemon lives.
 pub async fn run(cell: Rc<HubCell>, link: Link) {
     let hub = cell.ca().hub_id();
@@ -202,15 +218,13 @@ fn jittered(wait: Duration) -> Duration {
     wait - wait.mul_f64(f64::from(byte[0]) / 512.0)
 }
 
-fn client_config(
-    settings: &CloudSettings,
-    seen: Arc<Mutex<Option<Digest>>>,
-) -> Result<ClientConfig, PkiError> {
-    let content = |path: &Path, what: &'static str, why: String| PkiError::Content {
-        path: path.display().to_string(),
-        what,
-        why,
-    };
+type Credentials = (RootCertStore, Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn content(path: &Path, what: &'static str, why: String) -> PkiError {
+    PkiError::Content { path: path.display().to_string(), what, why }
+}
+
+fn credentials(settings: &CloudSettings) -> Result<Credentials, PkiError> {
     let read = |path: &Path| {
         std::fs::read(path)
             .map_err(|e| PkiError::File { path: path.display().to_string(), why: e.to_string() })
@@ -229,6 +243,14 @@ fn client_config(
         key.ok_or_else(|| content(&settings.key, "a private key", "there is no such file".into()))?;
     let key = PrivateKeyDer::from_pem_slice(&key)
         .map_err(|e| content(&settings.key, "a private key", e.to_string()))?;
+    Ok((roots, chain, key))
+}
+
+fn client_config(
+    settings: &CloudSettings,
+    seen: Arc<Mutex<Option<Digest>>>,
+) -> Result<ClientConfig, PkiError> {
+    let (roots, chain, key) = credentials(settings)?;
     let signing = |e: &dyn std::fmt::Display| PkiError::Signing(e.to_string());
     let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
         .build()

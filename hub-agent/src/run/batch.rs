@@ -4,7 +4,7 @@
 //! back beneath the next one, so nothing the hub believes is ever missing from the store for good.
 
 use crate::store::{Job, whole_key};
-use hub_core::{Cut, Outbound, Permitted, Write};
+use hub_core::{Cut, Outbound, Permitted, Write, update::OwnOrder};
 use mqtt_endpoint::CommitId;
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
@@ -15,6 +15,8 @@ pub(super) enum Deferred {
     Send(Permitted<Outbound>),
     /// A connection that must end, also when the commit fails: that is the safe side.
     Cut(Cut),
+    /// Something of the hub's own software.
+    Own(OwnOrder),
     /// Somebody waits for the end of the commit.
     Waiter(oneshot::Sender<bool>),
 }

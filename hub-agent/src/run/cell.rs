@@ -11,10 +11,14 @@ use crate::{
     settings::Settings,
     store::{Committer, Completion},
     telemetry,
+    updates::{BlockServer, Repository},
 };
 use bytes::Bytes;
 use hub_core::access::pairing::code_text;
-use hub_core::{Actor, Answer, Cut, Effects, Hub, Input, Now, Outbound, Permitted, StoreState};
+use hub_core::update::OwnOrder;
+use hub_core::{
+    Actor, Answer, Cut, Effects, Hub, Input, Now, Outbound, Permitted, StoreState, Write,
+};
 use mqtt_endpoint::{CommitId, Handle, Qos, ReasonCode, Refused};
 use protocol::{
     id::Digest,
@@ -34,6 +38,24 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 /// How MQTT 5 is told that the owner or a rule ended a connection.
 pub const CUT_OFF: ReasonCode = ReasonCode::AdministrativeAction;
 
+/// Why the daemon ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// Other software is to start.
+    Switched,
+    /// It is new and could not prove itself.
+    Unproved,
+}
+
+/// How the daemon ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Asked,
+    /// The service must start it again, from the other slot.
+    Again,
+}
+
 /// What a daemon is made of.
 pub struct Parts {
     /// The decisions.
@@ -50,6 +72,8 @@ pub struct Parts {
     pub committer: Committer,
     /// The components' sessions.
     pub handle: Handle,
+    /// What serves blocks of updates.
+    pub blocks: BlockServer,
     /// The clock.
     pub clock: Clock,
     /// The settings.
@@ -64,6 +88,11 @@ pub struct HubCell {
     makers: Vec<Maker>,
     committer: RefCell<Committer>,
     handle: Handle,
+    blocks: BlockServer,
+    repository: RefCell<Option<Repository>>,
+    own: RefCell<Option<mpsc::Sender<OwnOrder>>>,
+    leave: Cell<Option<Leave>>,
+    leaving: Notify,
     clock: Clock,
     settings: Settings,
     batches: RefCell<Batches>,
@@ -87,7 +116,8 @@ impl HubCell {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Rc<Self> {
-        let Parts { hub, events, ca, signer, makers, committer, handle, clock, settings } = parts;
+        let Parts { hub, events, ca, signer, makers, committer, handle, blocks, clock, settings } =
+            parts;
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let cell = Rc::new(Self {
             hub: RefCell::new(hub),
@@ -96,6 +126,11 @@ impl HubCell {
             makers,
             committer: RefCell::new(committer),
             handle,
+            blocks,
+            repository: RefCell::new(None),
+            own: RefCell::new(None),
+            leave: Cell::new(None),
+            leaving: Notify::new(),
             clock,
             settings,
             batches: RefCell::new(Batches::new()),
@@ -251,6 +286,53 @@ impl HubCell {
         }
     }
 
+    /// Makes rows of the shell's own durable.
+    ///
+    /// # Errors
+    /// When they cannot be.
+    pub async fn make_durable(&self, rows: Vec<Write>) -> Result<(), Refusal> {
+        let (done, waiter) = oneshot::channel();
+        {
+            let mut batches = self.batches.borrow_mut();
+            batches.add(rows);
+            batches.defer(Deferred::Waiter(done));
+        }
+        self.dirty.notify_one();
+        match waiter.await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Refusal::StoreUnavailable),
+        }
+    }
+
+    /// Where updates come from, if they do.
+    #[must_use]
+    pub fn repository(&self) -> Option<Repository> {
+        self.repository.borrow().clone()
+    }
+
+    /// Updates come from there.
+    pub fn has_repository(&self, repository: Repository) {
+        self.repository.replace(Some(repository));
+    }
+
+    /// What the hub wants of its own software goes there.
+    pub fn takes_own_orders(&self, orders: mpsc::Sender<OwnOrder>) {
+        self.own.replace(Some(orders));
+    }
+
+    /// Ends the daemon.
+    pub fn leave(&self, why: Leave) {
+        self.leave.set(Some(why));
+        self.leaving.notify_one();
+    }
+
+    fn order_own(&self, order: OwnOrder) {
+        let sent = self.own.borrow().as_ref().is_some_and(|orders| orders.try_send(order).is_ok());
+        if !sent {
+            tracing::error!("nobody takes orders for the hub's own software");
+        }
+    }
+
     /// The next status for the cloud.
     #[must_use]
     pub fn next_status(&self) -> Vec<u8> {
@@ -261,7 +343,7 @@ impl HubCell {
     }
 
     fn carry_out(&self, effects: Effects) -> (Answer, Option<CommitId>) {
-        let Effects { writes, sends, cuts, events, answer } = effects;
+        let Effects { writes, sends, cuts, own, events, answer } = effects;
         let mut batches = self.batches.borrow_mut();
         let commit = (!writes.is_empty()).then(|| batches.add(writes));
         if !events.is_empty() {
@@ -280,11 +362,13 @@ impl HubCell {
         if commit.is_some() {
             sends.into_iter().for_each(|send| batches.defer(Deferred::Send(send)));
             cuts.into_iter().for_each(|cut| batches.defer(Deferred::Cut(cut)));
+            own.into_iter().for_each(|order| batches.defer(Deferred::Own(order)));
             self.dirty.notify_one();
         } else {
             drop(batches);
             sends.iter().for_each(|send| self.send(send));
             cuts.into_iter().for_each(|cut| self.cut(cut));
+            own.into_iter().for_each(|order| self.order_own(order));
         }
         (answer, commit)
     }
@@ -298,6 +382,7 @@ impl HubCell {
                 let retain = route.limits().retain;
                 self.handle.publish(&route.to_string(), payload, Qos::AtLeastOnce, retain);
             }
+            Outbound::Blocks(blocks) => self.blocks.serve(id, *blocks),
             Outbound::Relayed(assertion) => match self.vouch(assertion) {
                 // A value that comes too late for a slow reader may be dropped, a command may not.
                 Ok(signed) => {
@@ -340,7 +425,7 @@ impl HubCell {
         mut completions: mpsc::Receiver<Completion>,
         tick: Duration,
         stop: impl Future<Output = ()>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Ended> {
         let mut ticks = tokio::time::interval(tick);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::pin!(stop);
@@ -354,11 +439,17 @@ impl HubCell {
                 },
                 () = self.dirty.notified() => self.commit(false),
                 _ = ticks.tick() => self.tick(),
+                () = self.leaving.notified() => break,
                 () = &mut stop => break,
             }
         }
         shutdown::stopping();
-        self.finish(completions).await
+        self.finish(completions).await?;
+        match self.leave.get() {
+            None => Ok(Ended::Asked),
+            Some(Leave::Switched) => Ok(Ended::Again),
+            Some(Leave::Unproved) => anyhow::bail!("the new software did not prove itself"),
+        }
     }
 
     fn tick(&self) {
@@ -400,7 +491,8 @@ impl HubCell {
         for waiting in deferred {
             match waiting {
                 Deferred::Send(send) if failure.is_none() => self.send(&send),
-                Deferred::Send(_) => {}
+                Deferred::Own(order) if failure.is_none() => self.order_own(order),
+                Deferred::Send(_) | Deferred::Own(_) => {}
                 Deferred::Cut(cut) => self.cut(cut),
                 // Whoever waited may be gone.
                 Deferred::Waiter(done) => drop(done.send(failure.is_none())),

@@ -7,15 +7,17 @@ mod definitions;
 mod events;
 mod shutdown;
 
-pub use cell::{CUT_OFF, HubCell, Parts};
+pub use cell::{CUT_OFF, Ended, HubCell, Leave, Parts};
 pub use clock::Clock;
 pub use events::EventRing;
 
 use crate::{
     admin, est, links,
+    own::Keeper,
     pki::{ca::HubCa, files, maker::Maker, verify},
     settings::Settings,
     store::{Committer, Disk, DiskSettings, Durability, Seal, Stored},
+    updates::{BlockServer, Repository},
 };
 use anyhow::Context;
 use hub_core::{Hub, OwnIdentity, Table, Uplink};
@@ -35,7 +37,7 @@ pub type Reread = Box<dyn Fn() -> Result<Settings, String>>;
 ///
 /// # Errors
 /// When it cannot start, or cannot make its last state durable.
-pub fn run(settings: Settings, reread: Reread) -> anyhow::Result<()> {
+pub fn run(settings: Settings, reread: Reread) -> anyhow::Result<Ended> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, daemon(settings, Durability::Full, reread))
 }
@@ -48,7 +50,7 @@ pub async fn daemon(
     mut settings: Settings,
     durability: Durability,
     reread: Reread,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Ended> {
     let clock = Clock::start();
     let ca = HubCa::open(&settings.data_dir.join("pki"), clock.now().wall)?;
     let makers: Vec<_> = settings
@@ -59,6 +61,12 @@ pub async fn daemon(
     settings.hub.anchors = makers.iter().map(Maker::anchor).collect();
     let disk = open_store(&settings, durability)?;
     let stored = disk.load()?;
+    aws_lc_rs::rand::fill(&mut settings.hub.seed).map_err(|_| crate::pki::PkiError::Randomness)?;
+    let rows: Vec<_> = stored
+        .iter()
+        .filter(|(table, ..)| table == Table::Repository.name())
+        .map(|(_, key, value)| (key.clone(), value.clone()))
+        .collect();
     let old = stored
         .iter()
         .filter(|(table, ..)| table == EventRing::table())
@@ -69,8 +77,20 @@ pub async fn daemon(
     let handle = Handle::new(settings.mqtt.clone());
     let signer = ca.signer(clock.now().wall)?;
     let handed = handle.clone();
-    let parts =
-        Parts { hub, events, ca, signer, makers, committer, handle: handed, clock, settings };
+    let blocks = BlockServer::new(handle.clone(), settings.data_dir.join("updates/cache"));
+    tokio::task::spawn_local(blocks.clone().run());
+    let parts = Parts {
+        hub,
+        events,
+        ca,
+        signer,
+        makers,
+        committer,
+        handle: handed,
+        blocks,
+        clock,
+        settings,
+    };
     let cell = HubCell::new(parts);
     let settings = cell.settings().clone();
     if let Some(folder) = &settings.definitions {
@@ -95,6 +115,18 @@ pub async fn daemon(
             links::cloud::Link::new(cloud)?,
         ))),
         None => drop(cell.apply(hub_core::Input::Uplink(Uplink::NotConfigured))),
+    }
+    match settings.own.as_ref().map(|own| (own, &own.booted)) {
+        Some((own, Some(trouble))) => Keeper::start(&cell, own, trouble)?,
+        Some((_, None)) => tracing::warn!(
+            "updates.own_model needs a start by `hub-agent boot`: the hub does not update itself"
+        ),
+        None => {}
+    }
+    if let Some(updates) = &settings.updates {
+        let tls = settings.cloud.as_ref().map(links::cloud::tls).transpose()?;
+        let rows = rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        cell.has_repository(Repository::watch(&cell, updates, tls, rows)?);
     }
     tracing::info!(mqtt = %cell.mqtt_address(), est = ?cell.est_address(), socket = %settings.socket.display(), "ready");
     shutdown::ready();

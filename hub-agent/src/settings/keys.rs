@@ -79,6 +79,38 @@ pub const KEYS: &[Key] = &[
     key("cloud.roots", "", "PEM file with the cloud's root certificates"),
     key("cloud.certificate", "", "PEM file with the hub's certificate for the cloud"),
     key("cloud.key", "", "PEM file with its key, readable by the daemon only"),
+    key(
+        "updates.mirrors",
+        "",
+        "addresses of the update repository, with commas: https://host/path, or dir:///path for a USB stick; empty: no updates",
+    ),
+    key("updates.root", "", "the maker's root.json, pinned at the first start"),
+    key("updates.check_every", "1h", "how often the repository is asked; 10s to 7d"),
+    key(
+        "updates.automatic",
+        "all",
+        "what goes out without being asked for: all that its kind's definition allows, security updates only, or none",
+    ),
+    key("updates.window", "", "when components are updated, UTC: 02:00-05:00; empty: always"),
+    key("updates.soak", "10m", "how long the first component runs a release before others get it"),
+    key("updates.deadline", "6h", "how long a component has for one update"),
+    key(
+        "updates.overdue",
+        "7d",
+        "after this time a security update that is not everywhere is overdue",
+    ),
+    key("updates.cache", "1073741824", "bytes of images kept"),
+    key(
+        "updates.own_model",
+        "",
+        "the hub's own line of releases, such as lumen.hub; empty: the hub does not update itself",
+    ),
+    key("updates.own_hardware", "1", "the hub's own hardware revision"),
+    key(
+        "updates.slots",
+        "",
+        "folder of the hub's own executables; empty: slots in the data folder",
+    ),
     key("log.format", "text", "text, json or journal"),
     key("log.level", "info", "error, warn, info, debug or trace"),
 ];

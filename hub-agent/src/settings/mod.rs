@@ -8,7 +8,9 @@ mod raw;
 mod typed;
 
 pub use raw::{Raw, Source};
-pub use typed::{CloudSettings, LogFormat, MakerSettings, Settings, SocketAccess};
+pub use typed::{
+    CloudSettings, LogFormat, MakerSettings, OwnSettings, Settings, SocketAccess, UpdateSettings,
+};
 
 use std::path::{Path, PathBuf};
 
@@ -73,7 +75,28 @@ pub fn read(
     sources: &Sources,
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<(Settings, Raw), SettingsError> {
-    let mut raw = Raw::default();
+    let raw = gather(Raw::default(), sources, environment)?;
+    Ok((Settings::typed(&raw)?, raw))
+}
+
+/// The folder of the hub's own executables, if it updates itself. Other settings may be of a newer version
+/// that runs from there, so what is not known is passed over.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn slots(
+    sources: &Sources,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Option<PathBuf>, SettingsError> {
+    let raw = gather(Raw::lenient(), sources, environment)?;
+    Ok(Settings::slots(&raw))
+}
+
+fn gather(
+    mut raw: Raw,
+    sources: &Sources,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Raw, SettingsError> {
     let default = Path::new(DEFAULT_FILE);
     let file = sources.file.as_deref().or_else(|| default.exists().then_some(default));
     if let Some(file) = file {
@@ -86,7 +109,7 @@ pub fn read(
     for (key, value) in &sources.overrides {
         raw.set(key, value, Source::CommandLine)?;
     }
-    Ok((Settings::typed(&raw)?, raw))
+    Ok(raw)
 }
 
 fn parts(folder: &Path) -> Vec<PathBuf> {
@@ -167,6 +190,21 @@ mod tests {
     }
 
     #[test]
+    fn the_launcher_finds_the_slots_in_settings_of_a_newer_version() {
+        let newer = "data_dir = \"/hub\"\nnew_key = 1\n[updates]\nown_model = \"lumen.hub\"\nnewer = 2\n[[makers]]\nsort = 3\n";
+        let folder = folder_with(&[("hub.toml", newer)]);
+        let found = slots(&sources(&folder), environment(&[("HUB_NEWEST", "4")])).unwrap();
+        assert_eq!(found, Some(PathBuf::from("/hub/slots")));
+        assert!(read(&sources(&folder), environment(&[])).is_err());
+        let given = environment(&[("HUB_UPDATES__SLOTS", "/s"), ("HUB_UPDATES__OWN_MODEL", "")]);
+        assert_eq!(
+            slots(&sources(&folder), given).unwrap(),
+            None,
+            "the hub does not update itself"
+        );
+    }
+
+    #[test]
     fn a_bad_value_says_what_it_must_be() {
         for (key, value) in [
             ("presence.missed_intervals", "-1"),
@@ -206,7 +244,9 @@ mod tests {
         for key in keys::KEYS {
             assert!(raw.given(key.name), "{} stands in no line of the sample", key.name);
             let (value, _) = raw.value(key);
-            if !key.name.starts_with("cloud.") {
+            // The sample shows examples of these.
+            let example = ["updates.mirrors", "updates.root"].contains(&key.name);
+            if !example && !key.name.starts_with("cloud.") {
                 assert_eq!(value, key.default, "{}", key.name);
             }
         }

@@ -39,9 +39,16 @@ impl fmt::Display for Source {
 pub struct Raw {
     values: BTreeMap<&'static str, (String, Source)>,
     pub(super) makers: Vec<MakerSettings>,
+    /// Whether unknown keys are passed over.
+    lenient: bool,
 }
 
 impl Raw {
+    /// Takes what it knows and passes over the rest.
+    pub(super) fn lenient() -> Self {
+        Self { lenient: true, ..Self::default() }
+    }
+
     /// Takes a file.
     pub(super) fn file(&mut self, path: &Path) -> Result<(), SettingsError> {
         let failed = |why: String| SettingsError::File { path: path.to_owned(), why };
@@ -61,6 +68,7 @@ impl Raw {
             let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
             match value {
                 toml::Value::Table(inner) => self.table(&key, inner, path)?,
+                toml::Value::Array(_) if key == "makers" && self.lenient => {}
                 toml::Value::Array(makers) if key == "makers" => self.add_makers(makers, path)?,
                 toml::Value::Array(items) => {
                     let texts: Vec<_> = items.iter().map(text).collect();
@@ -119,6 +127,7 @@ impl Raw {
                 self.values.insert(known.name, (value.to_owned(), source));
                 Ok(())
             }
+            None if self.lenient => Ok(()),
             None => Err(SettingsError::Unknown {
                 source_name: source.to_string(),
                 key: key.to_owned(),

@@ -2,9 +2,13 @@
 
 use super::{Raw, SettingsError, keys};
 use crate::est::EstLimits;
-use hub_core::{HubSettings, access::people::LONGEST};
+use hub_core::{
+    HubSettings,
+    access::people::LONGEST,
+    update::{UpdateRules, Window},
+};
 use mqtt_endpoint::Limits;
-use protocol::id::Label;
+use protocol::id::{Label, ModelId};
 use serde::Deserialize;
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -39,6 +43,10 @@ pub struct Settings {
     pub makers: Vec<MakerSettings>,
     /// The maker's cloud.
     pub cloud: Option<CloudSettings>,
+    /// Where updates come from, unless there are none.
+    pub updates: Option<UpdateSettings>,
+    /// The hub's own software, if it updates itself.
+    pub own: Option<OwnSettings>,
     /// How to log.
     pub log_format: LogFormat,
     /// How much to log.
@@ -81,6 +89,32 @@ pub struct CloudSettings {
     pub key: PathBuf,
 }
 
+/// Where updates come from.
+#[derive(Clone, Debug)]
+pub struct UpdateSettings {
+    /// Addresses of the repository, in the order in which they are asked.
+    pub mirrors: Vec<String>,
+    /// The maker's root.json.
+    pub root: PathBuf,
+    /// How often the repository is asked.
+    pub check_every: Duration,
+    /// Bytes of images kept.
+    pub cache: u64,
+}
+
+/// The hub's own software.
+#[derive(Clone, Debug)]
+pub struct OwnSettings {
+    /// Its line of releases.
+    pub model: ModelId,
+    /// Its hardware revision.
+    pub hardware: u32,
+    /// Folder of its executables.
+    pub slots: PathBuf,
+    /// What the launcher found wrong; none when no launcher started this.
+    pub booted: Option<String>,
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -95,12 +129,7 @@ pub enum LogFormat {
 impl Settings {
     pub(super) fn typed(raw: &Raw) -> Result<Self, SettingsError> {
         let read = Reader(raw);
-        let data_dir = match read.text("data_dir") {
-            "" => {
-                std::env::var_os("STATE_DIRECTORY").map_or_else(|| "hub-data".into(), PathBuf::from)
-            }
-            given => given.into(),
-        };
+        let data_dir = read.data_dir();
         let socket = match read.text("admin.socket") {
             "" => data_dir.join("admin.sock"),
             given => given.into(),
@@ -130,12 +159,20 @@ impl Settings {
             },
             makers: raw.makers.clone(),
             cloud: read.cloud()?,
+            updates: read.updates()?,
+            own: read.own()?,
             log_format: read.log_format()?,
             log_level: read.text("log.level").to_owned(),
             data_dir,
             socket,
             socket_access: read.socket_access()?,
         })
+    }
+
+    /// The folder of the hub's own executables, if it updates itself.
+    pub(super) fn slots(raw: &Raw) -> Option<PathBuf> {
+        let read = Reader(raw);
+        (!read.text("updates.own_model").is_empty()).then(|| read.slots())
     }
 }
 
@@ -209,9 +246,96 @@ impl Reader<'_> {
             overlap: self.duration("enrolment.overlap")?,
             retry_after: self.duration("enrolment.retry_after")?,
             login_life: self.login_life()?,
-            // The roots' files are read when the daemon starts.
+            // The roots' files are read, and the seed is drawn, when the daemon starts.
             anchors: Vec::new(),
+            seed: [0; 32],
+            updates: self.update_rules()?,
         })
+    }
+
+    fn update_rules(&self) -> Result<UpdateRules, SettingsError> {
+        let (automatic_security, automatic_features) = match self.text("updates.automatic") {
+            "all" => (true, true),
+            "security" => (true, false),
+            "none" => (false, false),
+            _ => return Err(self.wrong("updates.automatic", "all, security or none")),
+        };
+        Ok(UpdateRules {
+            automatic_security,
+            automatic_features,
+            window: self.window()?,
+            soak: self.duration("updates.soak")?,
+            deadline: self.duration("updates.deadline")?,
+            overdue: self.duration("updates.overdue")?,
+            ..UpdateRules::default()
+        })
+    }
+
+    fn window(&self) -> Result<Option<Window>, SettingsError> {
+        let text = self.text("updates.window");
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let minute = |time: &str| {
+            let (hour, minute) = time.split_once(':')?;
+            let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
+            (hour < 24 && minute < 60).then_some(hour * 60 + minute)
+        };
+        let times = text.split_once('-').and_then(|(a, b)| Some((minute(a)?, minute(b)?)));
+        match times {
+            Some((from, to)) if from != to => Ok(Some(Window { from, to })),
+            _ => Err(self.wrong("updates.window", "two different times such as 02:00-05:00")),
+        }
+    }
+
+    fn updates(&self) -> Result<Option<UpdateSettings>, SettingsError> {
+        let mirrors = self.text("updates.mirrors");
+        if mirrors.is_empty() {
+            return Ok(None);
+        }
+        let root = match self.text("updates.root") {
+            "" => return Err(SettingsError::Incomplete { missing: "updates.root" }),
+            root => root.into(),
+        };
+        let check_every = self.duration("updates.check_every")?;
+        let range = Duration::from_secs(10)..=Duration::from_secs(7 * 24 * 3600);
+        if !range.contains(&check_every) {
+            return Err(self.wrong("updates.check_every", "10s to 7d"));
+        }
+        Ok(Some(UpdateSettings {
+            mirrors: mirrors.split(',').map(|mirror| mirror.trim().to_owned()).collect(),
+            root,
+            check_every,
+            cache: self.count("updates.cache")?,
+        }))
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        match self.text("data_dir") {
+            "" => {
+                std::env::var_os("STATE_DIRECTORY").map_or_else(|| "hub-data".into(), PathBuf::from)
+            }
+            given => given.into(),
+        }
+    }
+
+    fn slots(&self) -> PathBuf {
+        match self.text("updates.slots") {
+            "" => self.data_dir().join("slots"),
+            given => given.into(),
+        }
+    }
+
+    fn own(&self) -> Result<Option<OwnSettings>, SettingsError> {
+        let model = self.text("updates.own_model");
+        let hardware = self.parsed("updates.own_hardware", "a whole number")?;
+        if model.is_empty() {
+            return Ok(None);
+        }
+        let model = ModelId::new(model);
+        let rule = "a model such as lumen.hub";
+        let model = model.map_err(|_| self.wrong("updates.own_model", rule))?;
+        Ok(Some(OwnSettings { model, hardware, slots: self.slots(), booted: None }))
     }
 
     fn cloud(&self) -> Result<Option<CloudSettings>, SettingsError> {

@@ -1,11 +1,13 @@
 //! Structs as CBOR maps with small integer keys, declared the way the CDDL declares them.
 
 /// Declares a struct whose CBOR form is a map with unsigned integer keys, in ascending order.
-/// A field written `name [?]` is optional and absent when `None`. Unknown keys are refused.
+/// A field written `name [?]` is optional and absent when `None`. Unknown keys are refused, but for the
+/// negative ones of a struct declared `ignoring vendor keys`. What `checked by` names looks at fields that
+/// depend on each other.
 macro_rules! int_map {
     (
         $(#[$doc:meta])*
-        pub struct $name:ident {
+        pub struct $name:ident $(ignoring $vendor:ident keys)? $(checked by $check:path)? {
             $($(#[$field_doc:meta])* $key:literal => $field:ident $([$optional:tt])? : $type:ty,)+
         }
     ) => {
@@ -39,19 +41,33 @@ macro_rules! int_map {
                     ) -> Result<$name, A::Error> {
                         use serde::de::Error;
                         $(let mut $field: Option<$type> = None;)+
-                        while let Some(key) = map.next_key::<u64>()? {
+                        while let Some(key) = map.next_key::<$crate::cbor::int_map!(@key $($vendor)?)>()? {
                             match key {
                                 $($key => $field = Some(map.next_value()?),)+
-                                other => return Err(A::Error::custom(format_args!("unknown key {other}"))),
+                                other => $crate::cbor::int_map!(@other $($vendor)? map, other),
                             }
                         }
-                        Ok($name {
+                        let whole = $name {
                             $($field: $crate::cbor::int_map!(@take $($optional)? $field, $key)?,)+
-                        })
+                        };
+                        $($check(&whole).map_err(A::Error::custom)?;)?
+                        Ok(whole)
                     }
                 }
                 d.deserialize_map(Fields)
             }
+        }
+    };
+    (@key) => { u64 };
+    (@key vendor) => { i64 };
+    (@other $map:ident, $key:ident) => {
+        return Err(A::Error::custom(format_args!("unknown key {}", $key)))
+    };
+    (@other vendor $map:ident, $key:ident) => {
+        if $key < 0 {
+            $map.next_value::<serde::de::IgnoredAny>()?;
+        } else {
+            return Err(A::Error::custom(format_args!("unknown key {}", $key)))
         }
     };
     (@type ? $type:ty) => { Option<$type> };

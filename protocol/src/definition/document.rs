@@ -75,6 +75,10 @@ fn definition(top: &Section<'_, '_>) -> Option<Definition> {
     let documents = top.required("documents").and_then(|field| documents(&field));
     let data = optional_set(top, "data", 16);
     let update = top.required("update").and_then(|field| field.one_of(INSTALLS));
+    let update_model = match top.optional("update-model") {
+        Some(field) => field.parsed().map(Some),
+        None => Some(None),
+    };
     let interfaces = top.required("interfaces").and_then(|field| interfaces(&field));
     let closable = closable(interfaces.as_ref());
     let settings =
@@ -105,6 +109,7 @@ fn definition(top: &Section<'_, '_>) -> Option<Definition> {
         data: data?,
         interfaces: interfaces?,
         update: update?,
+        update_model: update_model?,
         settings: settings?,
         streams: streams?,
         commands: commands?,

@@ -22,7 +22,7 @@ pub use reader::{Mistake, Mistakes};
 pub use value::{OutOfRange, SettingType, SettingValue};
 
 use crate::{
-    id::{Label, Note, Slug, Uri},
+    id::{Label, ModelId, Note, Slug, Uri},
     time::Date,
 };
 use std::{collections::BTreeMap, fmt};
@@ -79,6 +79,8 @@ pub struct Definition {
     pub interfaces: Interfaces,
     /// How its updates are installed.
     pub update: Install,
+    /// The line of releases its images are of; none are relayed to it when there is none.
+    pub update_model: Option<ModelId>,
     /// What can be configured.
     pub settings: Vec<Setting>,
     /// What it says.

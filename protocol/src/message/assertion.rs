@@ -1,15 +1,16 @@
 //! What the hub vouches for when it relays: who wants what of whom, and until when.
 
-use super::field::{Action, V1};
+use super::{
+    field::{Action, V1},
+    octets::Octets,
+};
 use crate::{
     cbor::int_map,
     id::{ComponentId, Slug},
     signed::Form,
     time::Timestamp,
-    topic::{MAX_PAYLOAD, MAX_RELAYED},
+    topic::MAX_RELAYED,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::fmt;
 
 /// The form of signed assertions.
 pub const FORM: Form = Form {
@@ -48,37 +49,5 @@ int_map! {
         10 => expires: Timestamp,
         /// The command's arguments or the stream's value: the bytes of a map with text keys.
         11 => payload: Octets,
-    }
-}
-
-/// Bytes within a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Octets(pub Vec<u8>);
-
-impl Serialize for Octets {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Octets {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_bytes(OctetsOnly)
-    }
-}
-
-/// Takes a byte string only: a list of numbers would be a second encoding of the same value.
-struct OctetsOnly;
-
-impl de::Visitor<'_> for OctetsOnly {
-    type Value = Octets;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a byte string of at most {MAX_PAYLOAD} bytes")
-    }
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Octets, E> {
-        match bytes.len() <= MAX_PAYLOAD {
-            true => Ok(Octets(bytes.to_vec())),
-            false => Err(E::invalid_length(bytes.len(), &self)),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Messages between the hub and its maker's cloud.
 
-use super::{assertion::Octets, config::Settings, field::V1};
+use super::{config::Settings, field::V1, octets::Octets};
 use crate::{
     cbor::int_map,
     id::{ComponentId, Label, Note, Slug},

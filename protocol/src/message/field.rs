@@ -231,3 +231,139 @@ closed_numbers! {
         1 Command "command",
     }
 }
+
+closed_numbers! {
+    /// What went wrong with an update.
+    UpdateFault {
+        /// Bytes that are no valid offer, block or object.
+        1 Malformed "malformed",
+        /// Too few of the trusted keys signed.
+        2 Signature "signature",
+        /// An anchor that does not follow the one in force.
+        3 AnchorChain "anchor-chain",
+        /// The release is of another model or for other hardware.
+        4 WrongModel "wrong-model",
+        /// The release is not newer than what runs.
+        5 Rollback "rollback",
+        /// The release must not be installed any more.
+        6 Expired "expired",
+        /// The image does not fit the slot, or does not end.
+        7 TooLarge "too-large",
+        /// A chunk has another digest.
+        8 ChunkHash "chunk-hash",
+        /// The image has another digest.
+        9 ImageHash "image-hash",
+        /// No such update is under way.
+        10 UnknownJob "unknown-job",
+        /// Bytes were asked for that are not there.
+        11 Range "range",
+        /// Wait, then ask again.
+        12 Busy "busy",
+        /// The blocks stopped coming.
+        13 Stalled "stalled",
+        /// The slot could not be written.
+        14 SlotWrite "slot-write",
+        /// The new software did not start.
+        15 NoBoot "no-boot",
+        /// The new software did not prove in time that it works.
+        16 Health "health",
+        /// Somebody cancelled it.
+        17 Cancelled "cancelled",
+        /// Another component must be updated first.
+        18 Prerequisite "prerequisite",
+        /// The component's own policy does not allow it.
+        19 Policy "policy",
+        /// A mistake inside.
+        20 Internal "internal",
+    }
+}
+
+closed_numbers! {
+    /// How far an update got on its component.
+    UpdateStep {
+        /// Nothing is under way.
+        0 Idle "idle",
+        /// The offer was checked and is good.
+        1 Accepted "accepted",
+        /// Blocks are fetched.
+        2 Fetching "fetching",
+        /// The whole image is there and verified.
+        3 Verified "verified",
+        /// It waits to be told to install.
+        4 Ready "ready",
+        /// The slot is switched.
+        5 Installing "installing",
+        /// The new software runs and proves itself.
+        6 Trial "trial",
+        /// The new software stays.
+        7 Confirmed "confirmed",
+        /// The former software runs again.
+        8 RolledBack "rolled-back",
+        /// The offer was not believed.
+        9 Refused "refused",
+        /// It failed before anything was switched.
+        10 Failed "failed",
+        /// It was called off.
+        11 Cancelled "cancelled",
+    }
+}
+
+impl UpdateStep {
+    /// Whether a component may go from here to there.
+    #[must_use]
+    pub fn may_go(self, to: Self) -> bool {
+        use UpdateStep::{
+            Accepted, Cancelled, Confirmed, Failed, Fetching, Idle, Installing, Ready, Refused,
+            RolledBack, Trial, Verified,
+        };
+        match self {
+            Idle => matches!(to, Accepted | Refused),
+            Accepted => matches!(to, Fetching | Failed | Cancelled),
+            Fetching => matches!(to, Fetching | Verified | Failed | Cancelled),
+            Verified => matches!(to, Ready | Failed),
+            Ready => matches!(to, Installing | Failed | Cancelled),
+            Installing => matches!(to, Trial | RolledBack | Failed),
+            Trial => matches!(to, Confirmed | RolledBack),
+            Confirmed | RolledBack | Refused | Failed | Cancelled => matches!(to, Idle),
+        }
+    }
+
+    /// Whether an update ends here.
+    #[must_use]
+    pub fn is_end(self) -> bool {
+        match self {
+            Self::Confirmed | Self::RolledBack | Self::Refused | Self::Failed | Self::Cancelled => {
+                true
+            }
+            Self::Idle
+            | Self::Accepted
+            | Self::Fetching
+            | Self::Verified
+            | Self::Ready
+            | Self::Installing
+            | Self::Trial => false,
+        }
+    }
+}
+
+closed_numbers! {
+    /// What blocks are of.
+    UpdateObject {
+        /// The image.
+        0 Image "image",
+        /// The chunk list: the SHA-256 of each chunk, one after the other.
+        1 Chunks "chunks",
+    }
+}
+
+closed_numbers! {
+    /// What a component shall do about an update.
+    UpdateOrder {
+        /// Install what is ready.
+        1 Install "install",
+        /// Call it off.
+        2 Cancel "cancel",
+        /// Say what runs.
+        3 Report "report",
+    }
+}

@@ -5,9 +5,19 @@ mod cloud;
 mod component;
 mod config;
 mod field;
+mod octets;
+mod update;
 
-pub use assertion::{Assertion, Octets};
+pub use assertion::Assertion;
 pub use cloud::{CloudAnswer, CloudAsk, CloudHello, HubStatus};
 pub use component::{Announcement, Bye, Heartbeat, Lost, TrustNotice};
 pub use config::{Config, Reported, Settings};
-pub use field::{Action, ByeReason, ConfigOutcome, ConfigPurpose, Interval, List, TrustState, V1};
+pub use field::{
+    Action, ByeReason, ConfigOutcome, ConfigPurpose, Interval, List, TrustState, UpdateFault,
+    UpdateObject, UpdateOrder, UpdateStep, V1,
+};
+pub use octets::{Blob, Octets, Sequence};
+pub use update::{
+    Block, BlockRequest, BlockSize, MAX_BLOCK, MIN_BLOCK, UpdateControl, UpdateOffer, UpdateReport,
+    UpdateStatus, Window,
+};

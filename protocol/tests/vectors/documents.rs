@@ -4,7 +4,7 @@ use crate::{example_id, kebab, read};
 use protocol::{
     cbor::MAX_DEPTH,
     id::Slug,
-    message::TrustState,
+    message::{TrustState, UpdateFault, UpdateStep},
     refusal::Refusal,
     topic::{Down, FromCloud, Route, ToCloud, Up},
 };
@@ -21,6 +21,12 @@ fn every_route() -> Vec<Route> {
         Route::Up(id, Up::Reported),
         Route::Up(id, Up::Command(id, name.clone())),
         Route::Up(id, Up::Stream(name)),
+        Route::Up(id, Up::UpdateRequest),
+        Route::Up(id, Up::UpdateStatus),
+        Route::Up(id, Up::UpdateReport),
+        Route::Down(id, Down::UpdateOffer),
+        Route::Down(id, Down::UpdateBlock),
+        Route::Down(id, Down::UpdateControl),
         Route::Down(id, Down::Relayed),
         Route::Down(id, Down::Config),
         Route::Down(id, Down::Trust),
@@ -40,9 +46,20 @@ fn every_route() -> Vec<Route> {
                 | Up::Lost
                 | Up::Reported
                 | Up::Command(..)
-                | Up::Stream(_),
+                | Up::Stream(_)
+                | Up::UpdateRequest
+                | Up::UpdateStatus
+                | Up::UpdateReport,
             )
-            | Route::Down(_, Down::Trust | Down::Config | Down::Relayed)
+            | Route::Down(
+                _,
+                Down::Trust
+                | Down::Config
+                | Down::Relayed
+                | Down::UpdateOffer
+                | Down::UpdateBlock
+                | Down::UpdateControl,
+            )
             | Route::ToCloud(_, ToCloud::Status | ToCloud::Lost | ToCloud::Answer)
             | Route::FromCloud(_, FromCloud::Hello | FromCloud::Ask) => {}
         }
@@ -126,5 +143,25 @@ fn the_readme_explains_every_trust_state() {
     for state in TrustState::ALL {
         assert!(readme.contains(&format!("\n| {state} | ")), "{state}");
         assert_eq!(kebab(&format!("{state:?}")), state.word());
+    }
+}
+
+#[test]
+fn the_readme_lists_every_error_and_every_step_of_an_update_with_what_may_follow() {
+    let readme = read("README.md");
+    for fault in UpdateFault::ALL {
+        let cell = format!("| {} `{fault}` | ", fault.number());
+        assert_eq!(readme.matches(&cell).count(), 1, "{cell}");
+    }
+    for step in UpdateStep::ALL {
+        let next = UpdateStep::ALL.iter().filter(|next| step.may_go(**next));
+        let next: Vec<_> = next.map(|next| next.word()).collect();
+        let (_, rest) = readme
+            .split_once(&format!("| {} {step} | ", step.number()))
+            .unwrap_or_else(|| panic!("the README has no step {step}"));
+        let cell = rest.split(" | ").nth(1).expect("a cell").split(" |").next();
+        assert_eq!(cell, Some(&*next.join(", ")), "{step}");
+        // An update ends where nothing but idle may follow.
+        assert_eq!(step.is_end(), next == ["idle"], "{step}");
     }
 }

@@ -5,18 +5,22 @@
 
 mod cddl;
 mod codec;
+#[path = "../damage/mod.rs"]
+mod damage;
 mod documents;
 mod identities;
 mod mutants;
 mod random;
+mod signed;
 mod walkthrough;
 
 use protocol::{
     cbor::{self, DecodeError},
     id::{ComponentId, Slug},
     message::{
-        Announcement, Assertion, Bye, CloudAnswer, CloudAsk, CloudHello, Config, Heartbeat,
-        HubStatus, Lost, Reported, TrustNotice,
+        Announcement, Assertion, Block, BlockRequest, Bye, CloudAnswer, CloudAsk, CloudHello,
+        Config, Heartbeat, HubStatus, Lost, Reported, TrustNotice, UpdateControl, UpdateOffer,
+        UpdateReport, UpdateStatus,
     },
     refusal::Refusal,
     topic::{Down, FromCloud, Route, ToCloud, Up},
@@ -62,6 +66,12 @@ fn kinds() -> Vec<Kind> {
         kind("cloud-hello", Route::FromCloud(id, FromCloud::Hello), message::<CloudHello>),
         kind("cloud-ask", Route::FromCloud(id, FromCloud::Ask), message::<CloudAsk>),
         kind("cloud-answer", Route::ToCloud(id, ToCloud::Answer), message::<CloudAnswer>),
+        kind("update-offer", Route::Down(id, Down::UpdateOffer), message::<UpdateOffer>),
+        kind("block-request", Route::Up(id, Up::UpdateRequest), message::<BlockRequest>),
+        kind("block", Route::Down(id, Down::UpdateBlock), message::<Block>),
+        kind("update-status", Route::Up(id, Up::UpdateStatus), message::<UpdateStatus>),
+        kind("update-control", Route::Down(id, Down::UpdateControl), message::<UpdateControl>),
+        kind("update-report", Route::Up(id, Up::UpdateReport), message::<UpdateReport>),
         kind("stream-value", Route::Up(id, Up::Stream(state)), stream_value),
     ]
 }
@@ -94,6 +104,9 @@ fn reasons(error: &DecodeError) -> Vec<String> {
         ("not a value of", &["unknown-value"]),
         ("no refusal has this", &["unknown-value"]),
         ("an interval must be", &["out-of-range"]),
+        ("out of range", &["out-of-range"]),
+        ("contradiction", &["contradiction"]),
+        ("a sequence must hold", &["list-too-long"]),
         ("a list must hold", &["list-order", "list-twice", "list-too-long"]),
         ("invalid length", &["wrong-length"]),
         ("invalid value: integer `-1`", &["wrong-type"]),

@@ -8,10 +8,12 @@ use proptest::{
 use protocol::{
     cbor,
     definition::SettingValue,
-    id::{BootId, ComponentId, Digest, Label, Note, Slug, Uri},
+    id::{BootId, ComponentId, Digest, JobId, Label, ModelId, Nonce, Note, Slug, Uri},
     message::{
-        Announcement, Bye, ByeReason, CloudHello, Config, ConfigOutcome, ConfigPurpose, Heartbeat,
-        HubStatus, Interval, List, Lost, Reported, Settings, TrustNotice, TrustState, V1,
+        Announcement, Blob, Block, BlockRequest, BlockSize, Bye, ByeReason, CloudHello, Config,
+        ConfigOutcome, ConfigPurpose, Heartbeat, HubStatus, Interval, List, Lost, Reported,
+        Sequence, Settings, TrustNotice, TrustState, UpdateControl, UpdateFault, UpdateObject,
+        UpdateOffer, UpdateOrder, UpdateReport, UpdateStatus, UpdateStep, V1, Window,
     },
     time::{Date, Timestamp},
 };
@@ -106,6 +108,34 @@ fn announcement() -> impl Strategy<Value = Announcement> {
     )
 }
 
+fn job() -> impl Strategy<Value = JobId> {
+    any::<[u8; 16]>().prop_map(JobId)
+}
+
+fn fault() -> impl Strategy<Value = UpdateFault> {
+    (0..UpdateFault::ALL.len()).prop_map(|at| UpdateFault::ALL[at])
+}
+
+fn object() -> impl Strategy<Value = UpdateObject> {
+    (0..UpdateObject::ALL.len()).prop_map(|at| UpdateObject::ALL[at])
+}
+
+fn block_size() -> impl Strategy<Value = BlockSize> {
+    (8_u32..=16).prop_map(|power| BlockSize::new(1 << power).expect("in range"))
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    (1_u8..=16).prop_map(|count| Window::new(count).expect("in range"))
+}
+
+fn blob<const MAX: usize>() -> impl Strategy<Value = Blob<MAX>> {
+    vec(any::<u8>(), 0..=MAX).prop_map(|bytes| Blob::new(bytes).expect("in bounds"))
+}
+
+fn model() -> impl Strategy<Value = ModelId> {
+    "[a-z][a-z0-9-]{0,14}\\.[a-z0-9-]{1,16}".prop_map(|text| ModelId::new(&text).expect("a model"))
+}
+
 fn survives<T: Serialize + DeserializeOwned + PartialEq + Debug>(message: &T) {
     let bytes = cbor::encode(message);
     assert_eq!(cbor::check(&bytes), Ok(()));
@@ -175,5 +205,68 @@ proptest! {
         });
         let id = ComponentId::from_key_digest(&key);
         survives(&CloudHello { version: V1, id, maker, model, software });
+    }
+
+    /// Criterion: T3.SU.1a (positive)
+    #[test]
+    fn offers_and_orders_survive(
+        job in job(),
+        objects in (vec(blob(), 0..=4), blob()),
+        bounds in (block_size(), window()),
+        automatic: bool,
+        deadline: u32,
+        nonce: [u8; 16],
+    ) {
+        let ((anchors, manifest), (block, window)) = (objects, bounds);
+        let anchors = Sequence::new(anchors).expect("in bounds");
+        survives(&UpdateOffer { version: V1, job, anchors, manifest, block, window, automatic, deadline });
+        for order in [UpdateOrder::Install, UpdateOrder::Cancel] {
+            survives(&UpdateControl { job, order, nonce: None });
+        }
+        let (job, order) = (JobId([0; 16]), UpdateOrder::Report);
+        survives(&UpdateControl { job, order, nonce: Some(Nonce(nonce)) });
+    }
+
+    #[test]
+    fn requests_and_blocks_survive(
+        job in job(),
+        object in object(),
+        offset: u32,
+        bounds in (block_size(), window()),
+        data in blob(),
+        fault in fault(),
+    ) {
+        let (length, count) = bounds;
+        survives(&BlockRequest { job, object, offset, length, count });
+        survives(&Block { job, object, offset, data: Some(data), fault: None });
+        survives(&Block { job, object, offset, data: None, fault: Some(fault) });
+    }
+
+    #[test]
+    fn statuses_and_reports_of_updates_survive(
+        ids in (digest(), job(), model(), label(), digest()),
+        numbers: (u32, u32, u8, u64, u32),
+        step in 0..UpdateStep::ALL.len(),
+        extras in (option::of(fault()), option::of(label()), option::of(job())),
+        nonce: [u8; 16],
+    ) {
+        let (key, job, model, name, image) = ids;
+        let (got, counter, slot, seq, attacks) = numbers;
+        let (fault, why, last) = extras;
+        survives(&UpdateStatus { job, step: UpdateStep::ALL[step], fault, got, counter, slot, why, seq });
+        survives(&UpdateReport {
+            version: V1,
+            component: ComponentId::from_key_digest(&key),
+            model,
+            counter,
+            name,
+            image,
+            anchor: got,
+            time: Timestamp(seq),
+            nonce: Nonce(nonce),
+            fault,
+            job: last,
+            attacks,
+        });
     }
 }

@@ -154,6 +154,7 @@ fn enrolled(
         flaky: 0,
         temper: "willing",
         definitions: Vec::new(),
+        anchor: None,
     };
     let mut fleet = Fleet::start(own, &hub, plan)?;
     fleet.bring_up(&hub, Duration::from_secs(300), |_| {})?;

@@ -2,6 +2,7 @@
 
 mod claims;
 mod living;
+mod release;
 mod show;
 mod story;
 

@@ -23,7 +23,8 @@ pub(super) fn table(head: &[&str], rows: Vec<Vec<String>>) {
     line(&table.to_string());
 }
 
-pub(super) fn progress(total: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} active  {msg}");
+pub(super) fn progress(total: u64, what: &str) -> ProgressBar {
+    let template = format!("{{bar:40}} {{pos}}/{{len}} {what}  {{msg}}");
+    let style = ProgressStyle::with_template(&template);
     ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

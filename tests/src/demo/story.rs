@@ -1,6 +1,6 @@
-//! The story: start, enrol, look, attack, revoke, end.
+//! The story: start, enrol, look, attack, revoke, update, end.
 
-use super::{Options, claims::Claims, living, show};
+use super::{Options, claims::Claims, living, release, show};
 use crate::harness::{
     Cloud, Executable, Fleet, FleetPlan, Hub, HubPlan, PATIENCE, maker, wait_until,
 };
@@ -27,17 +27,21 @@ pub(super) fn tell(options: &Options, executable: &Executable) -> anyhow::Result
     let count = options.components as usize;
 
     show::title("A cloud, a hub and a product of simulated components");
-    let mut cloud = Cloud::start(executable, &folder.path().join("cloud"))?;
+    let mut cloud =
+        Cloud::with_repository(executable, &folder.path().join("cloud"), release::VENDOR)?;
     let root = maker(&folder.path().join("maker"))?;
     let mut hub = Hub::start(HubPlan {
         executable: executable.clone(),
         folder: folder.path().join("hub"),
         maker: Some(root),
         cloud: Some((cloud.folder.clone(), cloud.address.clone())),
-        set: vec![
+        set: [
             ("mqtt.per_address".into(), (count + 64).to_string()),
             ("est.per_address".into(), "128".into()),
-        ],
+        ]
+        .into_iter()
+        .chain(release::settings(&cloud))
+        .collect(),
     })?;
     show::line(&format!(
         "hub answers after {} ms, in {}",
@@ -56,6 +60,7 @@ pub(super) fn tell(options: &Options, executable: &Executable) -> anyhow::Result
         flaky: 0,
         temper: "willing",
         definitions: Vec::new(),
+        anchor: Some(Cloud::pinned(&cloud.folder, release::VENDOR).1),
     };
     let mut fleet = Fleet::start(executable, &hub, plan)?;
     bring_up(&fleet, &hub, count)?;
@@ -85,6 +90,7 @@ pub(super) fn tell(options: &Options, executable: &Executable) -> anyhow::Result
         flaky: 0,
         temper: "drifts",
         definitions: living::thermostat(folder.path())?,
+        anchor: None,
     };
     living::show_life(&mut claims, &hub, &fleet, drifting, executable)?;
 
@@ -99,6 +105,9 @@ pub(super) fn tell(options: &Options, executable: &Executable) -> anyhow::Result
 
     show::title("Revocation");
     revoke(&mut claims, &hub, &hostile)?;
+
+    show::title("A release");
+    release::show_release(&mut claims, &hub, &cloud, executable)?;
     show_events(&hub)?;
     claims.check("the cloud saw the hub's status", cloud_saw_status(&cloud), "no status came");
     write_report(options, &claims, &hub, &truth, &attempts)?;
@@ -126,7 +135,7 @@ fn open_pairing(hub: &Hub) -> anyhow::Result<Vec<String>> {
 }
 
 fn bring_up(fleet: &Fleet, hub: &Hub, count: usize) -> anyhow::Result<()> {
-    let bar = show::progress(count as u64);
+    let bar = show::progress(count as u64, "active");
     let result = fleet.bring_up(hub, BRING_UP, |report| {
         bar.set_position(report["active"].as_u64().unwrap_or(0));
         bar.set_message(format!("{} enrolled", report["enrolled"]));
@@ -223,6 +232,7 @@ fn attack(
         flaky: 0,
         temper: "willing",
         definitions: Vec::new(),
+        anchor: None,
     };
     let mut own = Fleet::start(executable, hub, plan)?;
     own.bring_up(hub, PATIENCE, |_| {})?;

@@ -38,6 +38,8 @@ pub struct FleetPlan {
     pub temper: &'static str,
     /// Definitions of the kinds to simulate; the built-in ones when empty.
     pub definitions: Vec<PathBuf>,
+    /// The anchor of their factory images.
+    pub anchor: Option<PathBuf>,
 }
 
 /// A running fleet.
@@ -86,7 +88,8 @@ impl Fleet {
             format!("--truth={}", path(&plan.folder.join("truth.json"))),
         ]
         .into_iter()
-        .chain(plan.definitions.iter().map(|file| format!("--definition={}", path(file))));
+        .chain(plan.definitions.iter().map(|file| format!("--definition={}", path(file))))
+        .chain(plan.anchor.iter().map(|file| format!("--anchor={}", path(file))));
         let process =
             Process::start(executable, "device-sim", args, &plan.folder.join("fleet.log"))?;
         Ok(Self { process, plan })

@@ -1,11 +1,13 @@
 //! A hub as a process, asked through its own command line.
 
-use super::{Executable, PATIENCE, Process, process::wait_until};
+use super::{Executable, PATIENCE, Process, Service, Unit, process::wait_until};
 use anyhow::Context;
 use protocol::id::Digest;
+use rustix::process::Signal;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -30,7 +32,7 @@ pub struct HubPlan {
 /// A running hub.
 pub struct Hub {
     plan: HubPlan,
-    process: Process,
+    life: Life,
     /// Port for MQTT.
     pub mqtt_port: u16,
     /// Port for enrolment.
@@ -39,6 +41,23 @@ pub struct Hub {
     pub fingerprint: Digest,
     /// How long it took from start to first answer.
     pub start_time: Duration,
+}
+
+/// What keeps it alive.
+enum Life {
+    /// Nothing: it ends when it ends.
+    Alone(Process),
+    /// A service manager, which has it started by the launcher.
+    Kept(Unit),
+}
+
+impl Life {
+    fn is_running(&mut self) -> bool {
+        match self {
+            Self::Alone(process) => process.is_running(),
+            Self::Kept(unit) => unit.is_running(),
+        }
+    }
 }
 
 /// What the command line answered.
@@ -69,15 +88,35 @@ impl Hub {
     /// # Errors
     /// When it does not answer.
     pub fn start(plan: HubPlan) -> anyhow::Result<Self> {
-        fs::create_dir_all(&plan.folder)?;
-        let settings = plan.folder.join("hub.toml");
-        fs::write(&settings, settings_file(&plan))?;
-        let started = Instant::now();
+        let settings = prepared(&plan)?;
         let args = ["run", "--settings"].map(PathBuf::from).into_iter().chain([settings]);
         let log = plan.folder.join("hub.log");
-        let mut process = Process::start(&plan.executable, "hub-agent", args, &log)?;
+        let process = Process::start(&plan.executable, "hub-agent", args, &log)?;
+        Self::begun(plan, Life::Alone(process))
+    }
+
+    /// Has a service manager keep a hub running, and waits for its first answer. It has so long to get ready at
+    /// each start.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn keep(plan: HubPlan, start: Duration) -> anyhow::Result<Self> {
+        let settings = prepared(&plan)?;
+        let words = ["hub-agent", "boot", "--settings"].map(OsString::from);
+        let unit = Unit::start(Service {
+            executable: plan.executable.clone(),
+            args: words.into_iter().chain([settings.into_os_string()]).collect(),
+            log: plan.folder.join("hub.log"),
+            notify: plan.folder.join("notify"),
+            start,
+        })?;
+        Self::begun(plan, Life::Kept(unit))
+    }
+
+    fn begun(plan: HubPlan, mut life: Life) -> anyhow::Result<Self> {
+        let (started, log) = (Instant::now(), plan.folder.join("hub.log"));
         let status = wait_until(PATIENCE, || {
-            if !process.is_running() {
+            if !life.is_running() {
                 let log = fs::read_to_string(&log).unwrap_or_default();
                 return Ok(Err(anyhow::anyhow!("the hub ended: {log}")));
             }
@@ -90,13 +129,25 @@ impl Hub {
         let fingerprint =
             status["status"]["hub"]["ca_fingerprint"].as_str().unwrap_or_default().parse()?;
         let (mqtt_port, est_port) = (port("mqtt")?, port("est")?);
-        Ok(Self { plan, process, mqtt_port, est_port, fingerprint, start_time: started.elapsed() })
+        Ok(Self { plan, life, mqtt_port, est_port, fingerprint, start_time: started.elapsed() })
     }
 
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.pid()
+        match &self.life {
+            Life::Alone(process) => process.pid(),
+            Life::Kept(unit) => unit.pid(),
+        }
+    }
+
+    /// How often it was started.
+    #[must_use]
+    pub fn starts(&self) -> u32 {
+        match &self.life {
+            Life::Alone(_) => 1,
+            Life::Kept(unit) => unit.starts(),
+        }
     }
 
     /// Tells it to read its settings again.
@@ -104,7 +155,10 @@ impl Hub {
     /// # Errors
     /// When the system refuses.
     pub fn hang_up(&self) -> anyhow::Result<()> {
-        self.process.signal(rustix::process::Signal::HUP)
+        match &self.life {
+            Life::Alone(process) => process.signal(Signal::HUP),
+            Life::Kept(unit) => unit.signal(Signal::HUP),
+        }
     }
 
     /// Asks with these arguments, in JSON.
@@ -181,7 +235,21 @@ impl Hub {
     /// Resident memory in KiB.
     #[must_use]
     pub fn resident(&self) -> Option<u64> {
-        self.process.resident()
+        match &self.life {
+            Life::Alone(process) => process.resident(),
+            Life::Kept(_) => None,
+        }
+    }
+
+    /// Ends the process that runs now without warning; a service manager starts it again.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn crash(&mut self) -> anyhow::Result<()> {
+        match &mut self.life {
+            Life::Alone(process) => Ok(process.kill()?),
+            Life::Kept(unit) => unit.signal(Signal::KILL),
+        }
     }
 
     /// Ends it as a power cut does; the answer is how to start it again on the same ports.
@@ -189,8 +257,11 @@ impl Hub {
     /// # Errors
     /// When the system refuses.
     pub fn kill(mut self) -> anyhow::Result<HubPlan> {
-        self.process.kill()?;
-        Ok(self.same_ports())
+        let plan = self.same_ports();
+        if let Life::Alone(process) = &mut self.life {
+            process.kill()?;
+        }
+        Ok(plan)
     }
 
     /// Asks it to end; the answer is its exit code.
@@ -198,7 +269,11 @@ impl Hub {
     /// # Errors
     /// When it does not end.
     pub fn stop(&mut self) -> anyhow::Result<i32> {
-        self.process.stop().map(|status| status.code().unwrap_or(-1))
+        let ended = match &mut self.life {
+            Life::Alone(process) => process.stop(),
+            Life::Kept(unit) => unit.stop(),
+        };
+        ended.map(|status| status.code().unwrap_or(-1))
     }
 
     /// A plan with the ports it has now.
@@ -224,6 +299,14 @@ fn ask(plan: &HubPlan, args: &[&str]) -> anyhow::Result<Answer> {
         text: String::from_utf8_lossy(&output.stdout).into_owned(),
         complaint: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
+}
+
+/// Writes the settings.
+fn prepared(plan: &HubPlan) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(&plan.folder)?;
+    let settings = plan.folder.join("hub.toml");
+    fs::write(&settings, settings_file(plan))?;
+    Ok(settings)
 }
 
 fn settings_file(plan: &HubPlan) -> String {

@@ -4,11 +4,13 @@ mod cloud;
 mod fleet;
 mod hub;
 mod process;
+mod unit;
 
 pub use cloud::Cloud;
 pub use fleet::{Fleet, FleetPlan, maker};
 pub use hub::{Answer, Hub, HubPlan};
 pub use process::{Process, wait_until};
+pub use unit::{Service, Unit};
 
 use std::{path::PathBuf, time::Duration};
 

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 /// Criteria whose tests must exist, with whether each also needs a negative test.
 const CRITERIA: &[&str] = &[
     "T3.AI.1", "T3.AI.2", "T3.AI.3", "T3.LA.1a", "T3.LA.1c", "T1.AI.1", "T1.AI.2", "T1.LA.2",
-    "T1.LA.4", "T1.LA.5a", "T1.LA.5b", "T1.DP.1", "T1.DP.2",
+    "T1.LA.4", "T1.LA.5a", "T1.LA.5b", "T1.DP.1", "T1.DP.2", "T3.SU.1a", "T1.SU.1", "T1.SU.2",
+    "T1.SU.3",
 ];
 
 /// How often each `Criterion: <id> (<side>)` stands in the tree.

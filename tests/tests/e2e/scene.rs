@@ -16,14 +16,28 @@ pub(crate) fn executable() -> Executable {
 
 impl Scene {
     pub(crate) fn with(set: &[(&str, &str)]) -> Self {
-        Self::make(set, None)
+        Self::make(set, None, Hub::start)
     }
 
     pub(crate) fn with_cloud(cloud: &Cloud) -> Self {
-        Self::make(&[], Some((cloud.folder.clone(), cloud.address.clone())))
+        Self::make(&[], Some((cloud.folder.clone(), cloud.address.clone())), Hub::start)
     }
 
-    fn make(set: &[(&str, &str)], cloud: Option<(PathBuf, String)>) -> Self {
+    pub(crate) fn with_cloud_and(cloud: &Cloud, set: &[(&str, &str)]) -> Self {
+        Self::make(set, Some((cloud.folder.clone(), cloud.address.clone())), Hub::start)
+    }
+
+    /// A hub that a service manager keeps running, with so long for each start to get ready.
+    pub(crate) fn kept(cloud: &Cloud, set: &[(&str, &str)], start: Duration) -> Self {
+        let at = Some((cloud.folder.clone(), cloud.address.clone()));
+        Self::make(set, at, |plan| Hub::keep(plan, start))
+    }
+
+    fn make(
+        set: &[(&str, &str)],
+        cloud: Option<(PathBuf, String)>,
+        start: impl FnOnce(HubPlan) -> anyhow::Result<Hub>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = maker(&folder.path().join("maker")).unwrap();
         let set = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -34,7 +48,7 @@ impl Scene {
             cloud,
             set,
         };
-        Self { hub: Hub::start(plan).unwrap(), folder, executable: executable() }
+        Self { hub: start(plan).unwrap(), folder, executable: executable() }
     }
 
     pub(crate) fn plan(&self, count: usize, seed: u64) -> FleetPlan {
@@ -49,6 +63,7 @@ impl Scene {
             flaky: 0,
             temper: "willing",
             definitions: Vec::new(),
+            anchor: None,
         }
     }
 

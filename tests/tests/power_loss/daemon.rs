@@ -81,5 +81,6 @@ fn fleet_plan(folder: &Path) -> FleetPlan {
         flaky: 0,
         temper: "willing",
         definitions: Vec::new(),
+        anchor: None,
     }
 }

@@ -10,6 +10,9 @@ const BURST: Duration = Duration::from_secs(15);
 /// Reports of a configuration per minute.
 const REPORTS_PER_MINUTE: u32 = 60;
 
+/// Requests for blocks of an update per minute: 64 MiB in requests of two blocks take 512.
+const REQUESTS_PER_MINUTE: u32 = 60_000;
+
 /// Announcements that say something new per minute.
 const ANNOUNCEMENTS_PER_MINUTE: u32 = 60;
 
@@ -30,6 +33,7 @@ pub(crate) struct Flow {
     refused: (Duration, u32),
     report: Lane,
     announcement: Lane,
+    requests: Lane,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +123,11 @@ impl Flow {
     /// Takes an announcement that says something new into account.
     pub(crate) fn admit_announcement(&mut self, mono: Duration) -> Result<(), Held> {
         self.announcement.admit(ANNOUNCEMENTS_PER_MINUTE, mono)
+    }
+
+    /// Takes a request for blocks of an update into account.
+    pub(crate) fn admit_request(&mut self, mono: Duration) -> Result<(), Held> {
+        self.requests.admit(REQUESTS_PER_MINUTE, mono)
     }
 
     /// A new life: numbers start again.

@@ -87,14 +87,16 @@ pub fn may_connect(state: TrustState) -> bool {
 }
 
 /// What a component in this state may say. What a quarantined one still may is decided by what holds it:
-/// giving signs of life, saying what it is and what its configuration is, so that it can be put right; of
+/// giving signs of life, saying what it is and what its configuration is, being updated, so that it can be put right; of
 /// one whose identity lives twice nothing counts but that it is there.
 #[must_use]
 pub(crate) fn may_say(state: TrustState, hold: Option<Hold>, up: &Up) -> bool {
     match (state, up) {
         (Active | Stale, _) => true,
         (Quarantined, Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost) => true,
-        (Quarantined, Up::Reported) => hold != Some(Hold::Cloned),
+        (Quarantined, Up::Reported | Up::UpdateRequest | Up::UpdateStatus | Up::UpdateReport) => {
+            hold != Some(Hold::Cloned)
+        }
         (Quarantined, Up::Stream(_) | Up::Command(..)) => false,
         (Seen | Pending | Revoked | Retired, _) => false,
     }
@@ -112,7 +114,9 @@ mod tests {
             for up in [Up::Announce, Up::Heartbeat, Up::Bye, Up::Lost] {
                 assert!(may_say(Quarantined, Some(*hold), &up));
             }
-            assert_eq!(may_say(Quarantined, Some(*hold), &Up::Reported), *hold != Hold::Cloned);
+            for up in [Up::Reported, Up::UpdateRequest, Up::UpdateStatus, Up::UpdateReport] {
+                assert_eq!(may_say(Quarantined, Some(*hold), &up), *hold != Hold::Cloned);
+            }
             assert!(!may_say(Quarantined, Some(*hold), &stream));
         }
     }

@@ -28,6 +28,9 @@ impl Hub {
         self.note_empty_policy();
         self.tell_again();
         if self.store == StoreState::Ok {
+            self.tick_updates();
+        }
+        if self.store == StoreState::Ok {
             self.save_signs_of_life();
         }
         let counted = self.coalescer.flush(self.now.mono);

@@ -9,7 +9,8 @@ use crate::{
     },
     effect::Answer,
     event::EventKind,
-    input::{AccountChange, Actor, Command, Members, Selector, StoreState, Wish},
+    input::{AccountChange, Actor, Command, Members, Selector, StoreState, UpdateWish, Wish},
+    inventory::export::rfc3339,
     persist,
 };
 use protocol::{
@@ -34,6 +35,7 @@ impl Hub {
             | Command::Configure(Members::One(id), _)
             | Command::Restore(Members::One(id))
             | Command::Give { id, .. }
+            | Command::Notices(id, _)
             | Command::Regroup { id, .. } => Some(*id),
             Command::Approve(Selector::AllPending)
             | Command::OpenPairing { .. }
@@ -43,6 +45,7 @@ impl Hub {
             | Command::Restore(_)
             | Command::Account(..)
             | Command::Logout(_)
+            | Command::Campaign(..)
             | Command::Define(_) => None,
         };
         match self.obey(by, command) {
@@ -155,6 +158,8 @@ impl Hub {
                 self.pairing.open(codes, approve, until);
                 Ok(Answer::PairingOpen(until))
             }
+            Command::Campaign(model, wish) => self.wish_of_campaign(by, &model, wish),
+            Command::Notices(id, on) => self.set_notices(by, id, on),
             Command::Define(envelope) => Ok(self.define(&envelope)),
             Command::ClosePairing => {
                 let was_open = self.pairing.close();
@@ -294,7 +299,9 @@ fn operation(by: &Actor, command: &Command) -> Operation {
         | Command::Rename(..)
         | Command::Regroup { .. }
         | Command::OpenPairing { .. }
-        | Command::ClosePairing => Operation::Install,
+        | Command::ClosePairing
+        | Command::Campaign(..)
+        | Command::Notices(..) => Operation::Install,
         Command::Restore(_) => Operation::Restore,
         Command::Revoke(..)
         | Command::Retire(..)
@@ -323,6 +330,7 @@ fn takes_power(command: &Command) -> bool {
             | Command::ClosePairing
             | Command::Logout(_)
             | Command::Account(_, AccountChange::Remove)
+            | Command::Campaign(_, UpdateWish::Pause | UpdateWish::Cancel)
     )
 }
 
@@ -370,5 +378,16 @@ fn describe(command: &Command) -> String {
         Command::Regroup { group, joins: false, .. } => format!("take out of group {group}"),
         Command::ClosePairing => "close pairing".into(),
         Command::Define(_) => "put a definition in force".into(),
+        Command::Campaign(model, wish) => match wish {
+            UpdateWish::Approve => format!("approve the release of {model}"),
+            UpdateWish::Postpone(until) => {
+                format!("postpone the release of {model} to {}", rfc3339(*until))
+            }
+            UpdateWish::Pause => format!("pause the release of {model}"),
+            UpdateWish::Cancel => format!("cancel the release of {model}"),
+            UpdateWish::Retry => format!("try the release of {model} again"),
+        },
+        Command::Notices(_, true) => "tell me of its updates".into(),
+        Command::Notices(_, false) => "do not tell me of its updates".into(),
     }
 }

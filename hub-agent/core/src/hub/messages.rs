@@ -33,6 +33,9 @@ impl Hub {
                 }
             }
             Inbound::Command(command) => self.relay_command(id, command),
+            Inbound::UpdateRequest(request) => self.update_request(id, &request),
+            Inbound::UpdateStatus(status) => self.update_status(id, &status),
+            Inbound::UpdateReport(report) => self.update_report(id, &report),
             Inbound::OnTrial { name, value, denied } => {
                 self.would_refuse(id, denied.refusal, &denied.detail);
                 self.write(persist::put_stream(id, &name, self.now.wall, &value));
@@ -181,6 +184,7 @@ impl Hub {
             && self.settle(id, "it said what it is");
         if first {
             self.tell_if_needed(id);
+            self.greet_for_updates(id);
         }
         if first && !news {
             self.notify(id);
@@ -221,7 +225,7 @@ impl Hub {
     }
 
     /// Counts a refusal of a known component, and tells the owner when there are many.
-    fn suspect(&mut self, id: ComponentId) {
+    pub(super) fn suspect(&mut self, id: ComponentId) {
         if self.inventory.get(id).is_none()
             || !self.flows.entry(id).or_default().refused(self.now.mono)
         {
@@ -306,6 +310,7 @@ impl Hub {
             self.links.remove(&id);
             self.seat(id);
             self.configs.deliveries.settled(id);
+            self.updates.asked.remove(&id);
         }
         self.event(EventKind::ConnDown, Some(id), None, why);
     }

@@ -9,10 +9,13 @@ mod config;
 mod definitions;
 mod enrolment;
 mod explain;
+mod firmware;
 mod messages;
+mod own;
 mod people;
 mod relay;
 mod reset;
+mod update;
 mod views;
 
 use crate::{
@@ -34,6 +37,7 @@ use crate::{
     inventory::{Inventory, presence::Presence, record::Record},
     persist::{self, Counters, RestoreError, Restored, Table},
     settings::HubSettings,
+    update::Updates,
 };
 use protocol::{
     cbor,
@@ -76,6 +80,7 @@ pub struct Hub {
     tokens: Tokens,
     tries: Tries,
     configs: Configs,
+    updates: Updates,
     audience: Audience,
     /// Number of the next assertion.
     next_relay: u64,
@@ -139,6 +144,7 @@ impl Hub {
             tokens: Tokens::default(),
             tries: Tries::default(),
             configs: Configs::default(),
+            updates: Updates::default(),
             audience: Audience::default(),
             next_relay: 1,
             decisions: VecDeque::new(),
@@ -167,9 +173,19 @@ impl Hub {
                 Restored::Account(account) => drop(hub.accounts.put(account)),
                 Restored::Decision(decision) => hub.decisions.push_back(decision),
                 Restored::Config(id, configured) => hub.configs.put(id, *configured),
+                Restored::Campaign(campaign) => {
+                    drop(hub.updates.campaigns.insert(campaign.number, *campaign));
+                }
+                Restored::Job(job) => drop(hub.updates.jobs.insert(job.component, job)),
+                Restored::Firmware(id, firmware) => {
+                    drop(hub.updates.firmware.insert(id, firmware));
+                }
+                Restored::Ended(ended) => hub.updates.history.push_back(ended),
+                Restored::Quiet(who, id) => drop(hub.updates.quiet.insert((who, id))),
                 Restored::Nothing => {}
             }
         }
+        hub.updates.history.make_contiguous().sort_by_key(|ended| ended.number);
         hub.decisions.make_contiguous().sort_by_key(|decision| decision.number);
         hub.judge_kinds();
         Ok(hub)
@@ -202,6 +218,10 @@ impl Hub {
             Input::Login { name, right, token, from } => self.login(&name, right, token, &from),
             Input::WrongSetupCode { from } => self.wrong_setup_code(&from),
             Input::Command { by, command } => self.command(&by, command),
+            Input::Released { image, note, rollout } => self.released(*image, note, rollout),
+            Input::Withdrawn { model, counter } => self.withdrawn(&model, counter),
+            Input::Own(news) => self.own_news(news),
+            Input::Repository(state) => self.repository(state),
             Input::SettingsRead(refused) => self.settings_read(refused),
             Input::CloudAsk(ask) => self.cloud_asks(ask),
             Input::Uplink(uplink) => self.uplink(uplink),

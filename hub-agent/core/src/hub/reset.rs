@@ -14,8 +14,8 @@ use protocol::{id::Digest, refusal::Refusal};
 use serde_json::{Value, json};
 
 impl Hub {
-    /// Undoes what people made of the hub: accounts, logins, pairing, names, groups, trials, and the settings
-    /// of components, which go back to their secure default.
+    /// Undoes what people made of the hub: accounts, logins, pairing, names, groups, trials, notices that were
+    /// switched off, and the settings of components, which go back to their secure default.
     pub(super) fn reset(&mut self, by: &Actor) -> Result<Answer, Refusal> {
         match self.restore_default(by, &Members::All) {
             // A product without members has nothing to restore.
@@ -39,6 +39,9 @@ impl Hub {
             record.note(now, "reset", name, format_args!("by {by}"));
             self.save(id);
         }
+        for (who, id) in std::mem::take(&mut self.updates.quiet) {
+            self.write(persist::put_notices(who.as_ref(), id, false));
+        }
         self.event(EventKind::HubReset, None, None, format!("{by}: back to the secure default"));
         Ok(Answer::Changed(1))
     }
@@ -56,7 +59,8 @@ impl Hub {
             let changes = &self.configs.get(record.id)?.desired.changes;
             (!changes.is_empty()).then(|| json!([record.id, changes]))
         });
-        let all = json!([accounts, records.collect::<Vec<_>>(), changed.collect::<Vec<_>>()]);
+        let (records, changed) = (records.collect::<Vec<_>>(), changed.collect::<Vec<_>>());
+        let all = json!([accounts, records, changed, self.updates.quiet]);
         let made = digest(&SHA256, all.to_string().as_bytes());
         Digest(made.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }

@@ -36,6 +36,14 @@ pub struct StatusView {
     pub waiting: usize,
     /// Digest of what people made of the hub: equal at the first start and after each reset.
     pub made_digest: String,
+    /// Security updates that are not everywhere after the time that the owner allows.
+    pub overdue_updates: usize,
+    /// The hub's own software, if it updates itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<crate::update::OwnSoftware>,
+    /// Why updates are stopped, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updates_stopped: Option<String>,
     /// Whether the store takes writes.
     pub store: StoreState,
     /// Messages taken since the start.
@@ -156,6 +164,9 @@ impl Hub {
                 .filter(|r| r.request.as_ref().is_some_and(|r| !r.approved))
                 .count(),
             made_digest: self.made_digest().to_string(),
+            overdue_updates: self.overdue_updates(),
+            own: self.updates.own.clone(),
+            updates_stopped: self.updates.stopped.clone(),
             store: self.store,
             messages: self.messages,
             refusals: self.refusals.clone(),
@@ -201,16 +212,18 @@ impl Hub {
     /// All components, by id.
     #[must_use]
     pub fn components(&self) -> Vec<ComponentView> {
-        self.inventory
-            .all()
-            .map(|record| view(record, self.links.contains_key(&record.id), false))
-            .collect()
+        self.inventory.all().map(|record| self.component_view(record, false)).collect()
     }
 
     /// One component with its history.
     #[must_use]
     pub fn component(&self, id: ComponentId) -> Option<ComponentView> {
-        self.inventory.get(id).map(|record| view(record, self.links.contains_key(&id), true))
+        self.inventory.get(id).map(|record| self.component_view(record, true))
+    }
+
+    fn component_view(&self, record: &Record, with_history: bool) -> ComponentView {
+        let connected = self.links.contains_key(&record.id);
+        view(record, self.update_of(record), connected, with_history)
     }
 
     /// Where a component is connected from.
@@ -228,7 +241,7 @@ impl Hub {
             "hub": self.own_view(),
             "cloud": self.cloud_view(),
             "components": self.inventory.all()
-                .map(|record| view(record, self.links.contains_key(&record.id), true)).collect::<Vec<_>>(),
+                .map(|record| self.component_view(record, true)).collect::<Vec<_>>(),
         })
     }
 

@@ -51,7 +51,12 @@ fn device(view: &ComponentView) -> Value {
         property("hub:link-grade", view.link_grade),
         property("hub:last-seen", &view.last_seen),
         property("hub:complete", if view.missing.is_empty() { "true" } else { "false" }),
+        property("hub:update-state", view.update_state.word()),
     ];
+    let counter = view.update_counter.map(|counter| counter.to_string());
+    properties.extend(counter.iter().map(|counter| property("hub:update-counter", counter)));
+    let verified = view.verified_digest.iter();
+    properties.extend(verified.map(|digest| property("hub:verified-digest", digest)));
     match &view.facts {
         None => drop(device.insert("name".into(), "not announced".into())),
         Some(facts) => {

@@ -3,7 +3,7 @@
 use super::record::{Origin, Record};
 use crate::access::trust::Hold;
 use protocol::{
-    id::ComponentId,
+    id::{ComponentId, Digest},
     message::{Announcement, TrustState},
     time::Timestamp,
 };
@@ -67,10 +67,75 @@ pub struct ComponentView {
     /// Its last sign of life.
     pub last_seen: String,
     /// State of its updates.
-    pub update_state: &'static str,
+    pub update_state: UpdateState,
+    /// Counter of the release that it signed that it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update_counter: Option<u32>,
+    /// SHA-256 of the image that it signed that it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified_digest: Option<String>,
     /// What changed, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<ChangeView>,
+}
+
+/// State of a component's updates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateState {
+    /// Its definition names no line of releases.
+    #[default]
+    NotManaged,
+    /// It has not signed yet what it runs.
+    Unknown,
+    /// It runs the newest release that is known for it.
+    Current,
+    /// There is a newer release, which it does not get at this moment.
+    Behind,
+    /// It is getting a release.
+    Updating,
+    /// Its newest update failed, and it runs something else.
+    Failed,
+    /// What it signed is not to be believed.
+    Doubted,
+}
+
+impl UpdateState {
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::NotManaged,
+        Self::Unknown,
+        Self::Current,
+        Self::Behind,
+        Self::Updating,
+        Self::Failed,
+        Self::Doubted,
+    ];
+
+    /// The stable word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotManaged => "not-managed",
+            Self::Unknown => "unknown",
+            Self::Current => "current",
+            Self::Behind => "behind",
+            Self::Updating => "updating",
+            Self::Failed => "failed",
+            Self::Doubted => "doubted",
+        }
+    }
+}
+
+/// What is known of a component's updates.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UpdateView {
+    /// Their state.
+    pub state: UpdateState,
+    /// Counter of what it signed that it runs, unless that is doubted.
+    pub counter: Option<u32>,
+    /// SHA-256 of the image that it signed that it runs, unless that is doubted.
+    pub image: Option<Digest>,
 }
 
 /// What a component says of itself.
@@ -158,7 +223,12 @@ impl From<&Announcement> for FactsView {
 
 /// The view of one record.
 #[must_use]
-pub fn view(record: &Record, connected: bool, with_history: bool) -> ComponentView {
+pub fn view(
+    record: &Record,
+    update: UpdateView,
+    connected: bool,
+    with_history: bool,
+) -> ComponentView {
     let certificate = record.credentials.current.as_ref().map(|certificate| CertificateView {
         serial: hex(&certificate.serial),
         key: certificate.key.to_string(),
@@ -194,7 +264,9 @@ pub fn view(record: &Record, connected: bool, with_history: bool) -> ComponentVi
         link_grade: "mutual-tls-1.3",
         first_seen: rfc3339(record.first_seen),
         last_seen: rfc3339(record.last_seen),
-        update_state: "not-managed",
+        update_state: update.state,
+        update_counter: update.counter,
+        verified_digest: update.image.map(|digest| digest.to_string()),
         history: if with_history {
             record.history.iter().map(change).collect()
         } else {

@@ -35,8 +35,8 @@ fn a_maker_s_certificate_and_the_owner_s_approval_make_a_member() {
     assert_eq!(world.hold(1), Some(Hold::Baseline));
     assert_eq!(
         effects.sends.len(),
-        2,
-        "the component is told what it shall be and where it stands"
+        3,
+        "the component is told what it shall be and where it stands, and asked what it runs"
     );
     world.obey(1);
     assert_eq!(world.state(1), TrustState::Active);

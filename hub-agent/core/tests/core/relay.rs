@@ -80,7 +80,7 @@ fn relayed(effects: &hub_core::Effects) -> Vec<Assertion> {
             assert_eq!(send.principal(), assertion.receiver);
             Some((**assertion).clone())
         }
-        Outbound::Message { .. } => None,
+        Outbound::Message { .. } | Outbound::Blocks(_) => None,
     };
     effects.sends.iter().filter_map(assertion).collect()
 }

@@ -32,6 +32,7 @@ pub(crate) struct World {
     pub(crate) events: Vec<hub_core::StateEvent>,
     /// Messages to components, by topic.
     pub(crate) sent: Vec<(String, Vec<u8>)>,
+    settings: HubSettings,
     issued: u8,
     links: u64,
     pub(crate) maker: Maker,
@@ -89,9 +90,9 @@ pub(crate) fn carriage(qos: u8) -> Carriage {
 /// The definition of the lamps that every world has.
 pub(crate) const LAMP: &str = include_str!("../../../../device-sim/definitions/lamp.toml");
 
-fn settings(maker: &Maker, other: &Maker) -> HubSettings {
+fn settings(maker: &Maker, other: &Maker, own: &HubSettings) -> HubSettings {
     let anchors = vec![maker.anchor("lumen"), other.anchor("other")];
-    HubSettings { anchors, ..HubSettings::default() }
+    HubSettings { anchors, ..own.clone() }
 }
 
 fn own() -> OwnIdentity {
@@ -100,13 +101,30 @@ fn own() -> OwnIdentity {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A world whose hub has these settings.
+    pub(crate) fn with(set: impl FnOnce(&mut HubSettings)) -> Self {
+        let mut own_settings = HubSettings::default();
+        set(&mut own_settings);
         let now =
             Now { wall: Timestamp::from_seconds(1_790_000_000), mono: Duration::from_secs(1) };
         let (maker, other) = (Maker::new(), Maker::new());
-        let hub = Hub::restore(settings(&maker, &other), own(), [], now).unwrap();
+        let hub = Hub::restore(settings(&maker, &other, &own_settings), own(), [], now).unwrap();
         let (store, events) = (BTreeMap::new(), Vec::new());
-        let mut world =
-            Self { hub, now, store, events, sent: Vec::new(), issued: 0, links: 0, maker, other };
+        let mut world = Self {
+            hub,
+            now,
+            store,
+            events,
+            sent: Vec::new(),
+            settings: own_settings,
+            issued: 0,
+            links: 0,
+            maker,
+            other,
+        };
         assert!(matches!(world.define(LAMP), Answer::Defined { .. }));
         world
     }
@@ -126,7 +144,8 @@ impl World {
     pub(crate) fn replayed(&self) -> Hub {
         let stored =
             self.store.iter().map(|((table, key), value)| (*table, key.clone(), value.clone()));
-        Hub::restore(settings(&self.maker, &self.other), own(), stored, self.now).unwrap()
+        Hub::restore(settings(&self.maker, &self.other, &self.settings), own(), stored, self.now)
+            .unwrap()
     }
 
     pub(crate) fn pass(&mut self, time: Duration) {
@@ -147,7 +166,7 @@ impl World {
             Outbound::Message { down, payload } => {
                 Some((Route::Down(send.principal(), *down).to_string(), payload.clone()))
             }
-            Outbound::Relayed(_) => None,
+            Outbound::Relayed(_) | Outbound::Blocks(_) => None,
         }));
         self.events.extend(effects.events.iter().cloned());
         effects

@@ -206,6 +206,7 @@ impl<G: Gate> Connection<G> {
             stream.flush().await
         };
         tokio::time::timeout(limit, write).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        self.endpoint.shared().room.notify_waiters();
         if self.out.capacity() > IDLE_CAPACITY {
             self.out = BytesMut::new();
         }
@@ -309,6 +310,7 @@ impl<G: Gate> Connection<G> {
             self.endpoint.refuse(Some(&self.who), self.from, why.word, detail);
         }
         self.endpoint.gate.disconnected(&self.who, self.link, closed);
+        shared.room.notify_waiters();
         let will = self
             .will
             .take()

@@ -18,16 +18,21 @@ use super::{
     policy::Kind,
     trust::{Hold, may_say},
 };
+use crate::update::Blocks;
 use jsonschema::Validator;
 use protocol::{
     cbor::{self, DecodeError},
     definition::Traffic,
-    id::{ComponentId, Slug},
+    id::{ComponentId, JobId, Nonce, Slug},
     message::{
-        Announcement, Assertion, Bye, Config, Heartbeat, Lost, Reported, TrustNotice, TrustState,
+        Announcement, Assertion, Block, BlockRequest, Bye, Config, Heartbeat, Lost, Reported,
+        TrustNotice, TrustState, UpdateControl, UpdateFault, UpdateOffer, UpdateOrder,
+        UpdateStatus,
     },
     refusal::Refusal,
+    signed::{Signed, SignedError},
     topic::{Down, Route, Up},
+    update::REPORT,
 };
 use serde_json::Value;
 
@@ -72,7 +77,7 @@ impl From<Refusal> for Denied {
 }
 
 /// What a component says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Inbound {
     /// What it is.
     Announce(Box<Announcement>),
@@ -99,6 +104,12 @@ pub enum Inbound {
     },
     /// What another component shall do.
     Command(Command),
+    /// It wants blocks of an update.
+    UpdateRequest(BlockRequest),
+    /// How far an update got.
+    UpdateStatus(UpdateStatus),
+    /// What it runs; its signature is not checked yet.
+    UpdateReport(Box<Signed>),
     /// A value of a component on trial that its definition would refuse.
     OnTrial {
         /// Which stream.
@@ -122,6 +133,8 @@ pub enum Outbound {
     },
     /// Something of another component's, for the shell to sign.
     Relayed(Box<Assertion>),
+    /// Blocks of a verified release, for the shell to read from its cache.
+    Blocks(Blocks),
 }
 
 /// What the gate needs to know of a component.
@@ -166,9 +179,15 @@ pub(crate) fn authorize<'a>(
     }
     let message = match &up {
         Up::Command(to, name) => relay::read_command(receiver(*to).as_ref(), name, payload, who)?,
-        Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost | Up::Reported | Up::Stream(_) => {
-            read(&up, payload, who)?
-        }
+        Up::Announce
+        | Up::Heartbeat
+        | Up::Bye
+        | Up::Lost
+        | Up::Reported
+        | Up::Stream(_)
+        | Up::UpdateRequest
+        | Up::UpdateStatus
+        | Up::UpdateReport => read(&up, payload, who)?,
     };
     Ok(Permitted { principal: who.id, message })
 }
@@ -219,6 +238,40 @@ pub(crate) fn permit_notice(id: ComponentId, notice: &TrustNotice) -> Permitted<
 pub(crate) fn permit_config(id: ComponentId, config: &Config) -> Permitted<Outbound> {
     let payload = cbor::encode(config);
     Permitted { principal: id, message: Outbound::Message { down: Down::Config, payload } }
+}
+
+/// Lets the hub offer a component a release that was verified.
+pub(crate) fn permit_offer(id: ComponentId, offer: &UpdateOffer) -> Permitted<Outbound> {
+    let payload = cbor::encode(offer);
+    Permitted { principal: id, message: Outbound::Message { down: Down::UpdateOffer, payload } }
+}
+
+/// Lets the hub tell a component what to do about an update.
+pub(crate) fn permit_control(
+    id: ComponentId,
+    job: JobId,
+    order: UpdateOrder,
+    nonce: Option<Nonce>,
+) -> Permitted<Outbound> {
+    let payload = cbor::encode(&UpdateControl { job, order, nonce });
+    Permitted { principal: id, message: Outbound::Message { down: Down::UpdateControl, payload } }
+}
+
+/// Lets blocks of a verified release go to the component whose update it is.
+pub(crate) fn permit_blocks(id: ComponentId, blocks: Blocks) -> Permitted<Outbound> {
+    Permitted { principal: id, message: Outbound::Blocks(blocks) }
+}
+
+/// Lets the hub say why there are no blocks.
+pub(crate) fn permit_no_block(
+    id: ComponentId,
+    request: &BlockRequest,
+    fault: UpdateFault,
+) -> Permitted<Outbound> {
+    let BlockRequest { job, object, offset, .. } = *request;
+    let block = Block { job, object, offset, data: None, fault: Some(fault) };
+    let payload = cbor::encode(&block);
+    Permitted { principal: id, message: Outbound::Message { down: Down::UpdateBlock, payload } }
 }
 
 fn own_up_route(id: ComponentId, topic: &str) -> Result<Up, Denied> {
@@ -282,6 +335,18 @@ fn read(up: &Up, payload: &[u8], who: &Standing<'_>) -> Result<Inbound, Denied> 
         Up::Lost => cbor::decode::<Lost>(payload, limit).map(|_| Inbound::Lost).map_err(malformed),
         Up::Reported => read_reported(payload, who),
         Up::Stream(name) => read_stream(name, payload, who),
+        Up::UpdateRequest => {
+            cbor::decode(payload, limit).map(Inbound::UpdateRequest).map_err(malformed)
+        }
+        Up::UpdateStatus => {
+            cbor::decode(payload, limit).map(Inbound::UpdateStatus).map_err(malformed)
+        }
+        Up::UpdateReport => {
+            let signed = Signed::parse(REPORT, payload);
+            let signed = signed.map(|signed| Inbound::UpdateReport(Box::new(signed)));
+            let detail = |error: SignedError| error.to_string();
+            signed.map_err(|e| Denied { refusal: Refusal::Malformed, detail: detail(e) })
+        }
         // Between components, where the gate asks about the receiver too.
         Up::Command(..) => Err(Refusal::Internal.into()),
     }

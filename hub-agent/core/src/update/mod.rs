@@ -1,0 +1,101 @@
+//! Updates of other components: which release goes to whom and when, how far each got, and what runs.
+//!
+//! A [`Campaign`] brings one release to every component of its model: first to one, which must prove itself for
+//! a while, then to groups that grow. A [`Job`] is one component's part of it. Everything here is plain state;
+//! `hub::update` moves it, and writes each step before anything of it is seen.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `campaign` | one release on its way, and when it may go on |
+//! | `job` | one component's update |
+//! | `firmware` | what a component runs, as it signed it |
+//! | `own` | the hub's own software, its only member |
+//! | `rules` | what the owner wants of updates: automatic or not, the window, notices |
+//! | `transfer` | which blocks may be asked for |
+//! | `view` | all of it as people and tools see it |
+
+mod campaign;
+mod firmware;
+mod job;
+mod own;
+mod rules;
+mod transfer;
+mod view;
+
+pub use campaign::{Approval, Campaign, Note as ReleaseNote, Stage};
+pub use firmware::{Firmware, ReportError, read as read_report};
+pub use job::{Ended, Job, Outcome};
+pub use own::{OwnNews, OwnOrder, OwnSoftware};
+pub use rules::{Importance, UpdateRules, Window};
+pub use transfer::{BLOCK, Blocks, WINDOW, check as check_request};
+pub use view::{CampaignView, JobView};
+
+pub(crate) use job::KEPT;
+
+use protocol::{
+    id::{ComponentId, Digest, Nonce, PublicKey},
+    update::{Crypto, Image, Verified},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+/// Campaigns kept; the oldest that ended makes room.
+pub const MAX_CAMPAIGNS: usize = 256;
+
+/// Everything about updates.
+#[derive(Debug, Default)]
+pub(crate) struct Updates {
+    pub(crate) campaigns: BTreeMap<u64, Campaign>,
+    /// The newest job of each component; as many as the inventory has records.
+    pub(crate) jobs: BTreeMap<ComponentId, Job>,
+    /// What each component runs.
+    pub(crate) firmware: BTreeMap<ComponentId, Firmware>,
+    /// Releases that were verified in this life of the hub, by campaign: only these are relayed.
+    pub(crate) images: BTreeMap<u64, Verified<Image>>,
+    /// What ended, newest last.
+    pub(crate) history: VecDeque<Ended>,
+    /// Reports that are asked for.
+    pub(crate) asked: BTreeMap<ComponentId, (Nonce, Duration)>,
+    /// Models and components about which nobody is to be told, by the name of the person; `None` for the
+    /// owner of the system.
+    pub(crate) quiet: BTreeSet<(Option<protocol::id::Slug>, ComponentId)>,
+    /// Counts jobs and nonces.
+    pub(crate) counter: u64,
+    /// What the hub itself runs, if it updates itself.
+    pub(crate) own: Option<OwnSoftware>,
+    /// Why updates are stopped, if they are.
+    pub(crate) stopped: Option<String>,
+    /// Whether something happened that may let a campaign go on.
+    pub(crate) stirred: bool,
+    /// When campaigns are looked at next, whatever happened.
+    pub(crate) look_at: Duration,
+}
+
+impl Updates {
+    /// Jobs of a campaign that have not ended.
+    pub(crate) fn under_way(&self, campaign: u64) -> impl Iterator<Item = &Job> {
+        let jobs = self.jobs.values();
+        jobs.filter(move |job| job.campaign == campaign && job.outcome.is_none())
+    }
+}
+
+/// The hub's own crypto library, for the checks that the contract describes.
+#[derive(Clone, Copy, Debug)]
+pub struct AwsLc;
+
+impl Crypto for AwsLc {
+    fn sha256(&self, bytes: &[u8]) -> Digest {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        Digest(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    }
+
+    fn ed25519(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+        let key = aws_lc_rs::signature::UnparsedPublicKey::new(
+            &aws_lc_rs::signature::ED25519,
+            key.0.as_slice(),
+        );
+        key.verify(message, signature).is_ok()
+    }
+}
