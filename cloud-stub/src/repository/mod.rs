@@ -63,6 +63,10 @@ pub struct Repository {
     without: Vec<String>,
 }
 
+/// How often, and how long apart, the lock is tried.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 impl Repository {
     /// The key ceremony: makes all keys, anchor 1 and the first set of metadata, for one vendor.
     ///
@@ -168,8 +172,14 @@ impl Repository {
         fs::create_dir_all(&self.folder).map_err(Mistake::io(&self.folder))?;
         let path = self.folder.join(".lock");
         let lock = File::create(&path).map_err(Mistake::io(&path))?;
-        lock.try_lock().map_err(|_| Mistake::Busy)?;
-        Ok(lock)
+        for _ in 0..LOCK_TRIES {
+            if lock.try_lock().is_ok() {
+                return Ok(lock);
+            }
+            // What this process closed a moment ago may still be open in a child between fork and exec.
+            std::thread::park_timeout(LOCK_PAUSE);
+        }
+        Err(Mistake::Busy)
     }
 
     fn draft(&self, now: u64) -> Result<Draft<'_>, Mistake> {
