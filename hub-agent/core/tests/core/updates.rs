@@ -225,6 +225,7 @@ fn a_component_gets_blocks_of_its_own_update_in_its_bounds_and_no_others() {
         ((job, Image, last), (4096, 2)),
         ((job, Image, 1), (4096, 1)),
         ((job, Image, 0), (8192, 1)),
+        ((job, Image, 0), (256, 5)),
         ((job, Image, u32::MAX - 255), (256, 4)),
         ((job, Chunks, 256), (256, 1)),
     ] {
