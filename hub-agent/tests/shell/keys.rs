@@ -1,5 +1,6 @@
 //! The CA, its files, and signing requests from strangers.
 
+use crate::damage::{Random, damage, inputs};
 use hub_agent::pki::{ca::HubCa, certificate::facts, request::SigningRequest};
 use protocol::{refusal::Refusal, time::Timestamp};
 use rcgen::{CertificateParams, KeyPair, SanType};
@@ -76,4 +77,27 @@ fn an_id_that_a_request_claims_is_seen() {
         vec![SanType::URI(format!("urn:uuid:{claimed}").try_into().unwrap())];
     let parsed = SigningRequest::parse(&request(&params, &key)).unwrap();
     assert_eq!(parsed.claimed.map(|id| id.to_string()).as_deref(), Some(claimed));
+}
+
+/// Criterion: T1.LA.3 (negative)
+/// Criterion: T3.LA.1c (negative)
+#[test]
+fn no_damaged_signing_request_is_taken() {
+    const SEED: u64 = 0x5eed_2029;
+    let mut random = Random::new(SEED);
+    let requests: Vec<_> = (0..4)
+        .map(|_| request(&CertificateParams::default(), &KeyPair::generate().unwrap()))
+        .collect();
+    let (mut unchanged, all) = (0, inputs(20_000));
+    for number in 0..all {
+        let original = &requests[number % requests.len()];
+        let mut bytes = original.clone();
+        let donor = &requests[random.below(requests.len())];
+        (0..=random.below(3)).for_each(|_| damage(&mut random, &mut bytes, donor));
+        let taken = SigningRequest::parse(&bytes).is_ok();
+        let whole = requests.contains(&bytes);
+        assert_eq!(taken, whole, "request {number} of seed {SEED:#x}");
+        unchanged += usize::from(whole);
+    }
+    println!("seed {SEED:#x}: {all} damaged requests, {unchanged} came out whole and are taken");
 }

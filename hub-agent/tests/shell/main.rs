@@ -6,5 +6,7 @@
     reason = "a test stops at the first surprise and prints its counts"
 )]
 
+#[path = "../../../protocol/tests/damage/mod.rs"]
+mod damage;
 mod keys;
 mod store;

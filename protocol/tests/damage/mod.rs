@@ -1,4 +1,13 @@
-//! Damage to bytes, the same at each run: what tests with mutants have in common.
+//! Damage to bytes, the same at each run: what tests with mutants have in common, in this package and others.
+
+/// Inputs for each parser in a long run (LONG_TESTS=1), as the criterion T1.LA.3 wants them.
+const LONG: usize = 1_000_000;
+
+/// How many inputs there are: so many in a usual run.
+#[allow(dead_code, reason = "not every test that is made of this asks")]
+pub(crate) fn inputs(usual: usize) -> usize {
+    if std::env::var_os("LONG_TESTS").is_some() { LONG.max(usual) } else { usual }
+}
 
 /// SplitMix64: small, and the same everywhere.
 pub(crate) struct Random(u64);

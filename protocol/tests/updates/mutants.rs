@@ -2,7 +2,7 @@
 
 use crate::{
     AwsLc,
-    damage::{Random, damage},
+    damage::{Random, damage, inputs},
     factory, good_manifest, rotated, second_anchor,
 };
 use protocol::update::Distrust;
@@ -21,7 +21,8 @@ fn spread(
     let mut random = Random::new(SEED);
     let mut refused: BTreeMap<String, usize> = BTreeMap::new();
     let mut unchanged = 0;
-    for number in 0..MUTANTS {
+    let mutants = inputs(MUTANTS);
+    for number in 0..mutants {
         let mut bytes = original.to_vec();
         (0..=random.below(3)).for_each(|_| damage(&mut random, &mut bytes, donor));
         match believe(&bytes) {
@@ -35,15 +36,16 @@ fn spread(
             }
         }
     }
-    println!("{name}, seed {SEED:#x}: {MUTANTS} mutants, {unchanged} unchanged and believed");
+    println!("{name}, seed {SEED:#x}: {mutants} mutants, {unchanged} unchanged and believed");
     println!("no other believed; refused as {refused:?}");
-    assert_eq!(refused.values().sum::<usize>() + unchanged, MUTANTS);
-    assert!(refused["signature"] > MUTANTS / 10, "many come as far as the signatures");
-    assert!(refused["malformed"] > MUTANTS / 10, "many do not: {refused:?}");
+    assert_eq!(refused.values().sum::<usize>() + unchanged, mutants);
+    assert!(refused["signature"] > mutants / 10, "many come as far as the signatures");
+    assert!(refused["malformed"] > mutants / 10, "many do not: {refused:?}");
 }
 
 /// Criterion: T3.SU.1a (negative)
 /// Criterion: T1.SU.2 (negative)
+/// Criterion: T1.LA.3 (negative)
 #[test]
 fn none_of_a_hundred_thousand_damaged_manifests_is_believed() {
     let trust = rotated();

@@ -10,6 +10,10 @@ const BURST: Duration = Duration::from_secs(15);
 /// Reports of a configuration per minute.
 const REPORTS_PER_MINUTE: u32 = 60;
 
+/// Statuses and reports of updates per minute: each is written, and an update has one every two seconds and
+/// a dozen at its ends.
+const PROGRESS_PER_MINUTE: u32 = 240;
+
 /// Requests for blocks of an update per minute: 64 MiB in requests of two blocks take 512.
 const REQUESTS_PER_MINUTE: u32 = 60_000;
 
@@ -34,6 +38,7 @@ pub(crate) struct Flow {
     report: Lane,
     announcement: Lane,
     requests: Lane,
+    progress: Lane,
 }
 
 #[derive(Debug, Default)]
@@ -123,6 +128,11 @@ impl Flow {
     /// Takes an announcement that says something new into account.
     pub(crate) fn admit_announcement(&mut self, mono: Duration) -> Result<(), Held> {
         self.announcement.admit(ANNOUNCEMENTS_PER_MINUTE, mono)
+    }
+
+    /// Takes a status or report of an update into account.
+    pub(crate) fn admit_progress(&mut self, mono: Duration) -> Result<(), Held> {
+        self.progress.admit(PROGRESS_PER_MINUTE, mono)
     }
 
     /// Takes a request for blocks of an update into account.

@@ -39,6 +39,9 @@ impl Hub {
 
     /// A component signed what it runs.
     pub(super) fn update_report(&mut self, id: ComponentId, signed: &Signed) {
+        if let Err(held) = self.flows.entry(id).or_default().admit_progress(self.now.mono) {
+            return self.held(id, "upd/rep", held);
+        }
         let Some(record) = self.inventory.get(id) else { return };
         let credentials = &record.credentials;
         let previous = credentials.previous.as_ref().map(|(certificate, _)| certificate);

@@ -42,13 +42,31 @@ impl Hub {
         let newest = of_model.max_by_key(|one| one.counter).map(|one| (one.number, one.counter));
         let number = match newest {
             Some((_, known)) if known > counter => return,
-            Some((number, known)) if known == counter => number,
+            Some((number, known)) if known == counter => {
+                if self.is_another(number, &image) {
+                    return;
+                }
+                number
+            }
             Some(_) | None => self.begin(&image, note),
         };
         // The same bytes may be releases of two models, with two manifests.
         self.updates.images.insert(number, image);
         self.forget_images();
         self.advance_updates();
+    }
+
+    /// Whether a release has other bytes than the one of this number that is known: whoever signed both lied once.
+    fn is_another(&mut self, number: u64, image: &Image) -> bool {
+        let known = self.updates.campaigns.get(&number).map(|campaign| campaign.image);
+        let another = known.is_some_and(|known| known != image.manifest().image);
+        if another {
+            self.count("update-refused");
+            let words = self.release_words(number);
+            let text = format!("mix-and-match: {words} has other bytes than when it was found");
+            self.event(EventKind::UpdateRefused, None, None, text);
+        }
+        another
     }
 
     /// Drops images that nobody gets any more, so that the cache may remove them.
@@ -437,7 +455,7 @@ impl Hub {
             Some(job) => match self.updates.images.get(&job.campaign) {
                 // After a restart of the hub everything is verified again first.
                 None => Err(UpdateFault::Busy),
-                Some(image) => check_request(request, image.manifest()),
+                Some(image) => check_request(request, image),
             },
         };
         let busy = self.flows.entry(id).or_default().admit_request(self.now.mono).is_err();
@@ -466,6 +484,9 @@ impl Hub {
 
     /// A component says how far its update got.
     pub(super) fn update_status(&mut self, id: ComponentId, status: &UpdateStatus) {
+        if let Err(held) = self.flows.entry(id).or_default().admit_progress(self.now.mono) {
+            return self.held(id, "upd/st", held);
+        }
         let link = self.links.get(&id).map(|link| link.number);
         let Some(job) = self.updates.jobs.get_mut(&id) else {
             return self.status_without_job(id, status);

@@ -3,7 +3,7 @@
 use protocol::{
     id::{Digest, JobId},
     message::{BlockRequest, UpdateFault, UpdateObject},
-    update::Manifest,
+    update::{Image, Verified},
 };
 
 /// Blocks that may be asked for at once. With 16 a line that is cut twenty times costs too much; see decision 30.
@@ -33,7 +33,8 @@ pub struct Blocks {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check(request: &BlockRequest, manifest: &Manifest) -> Result<Blocks, UpdateFault> {
+pub fn check(request: &BlockRequest, image: &Verified<Image>) -> Result<Blocks, UpdateFault> {
+    let manifest = image.manifest();
     let BlockRequest { job, object, offset, length, count } = request;
     let (size, file) = match object {
         UpdateObject::Image => (manifest.size, manifest.image),

@@ -8,6 +8,8 @@
 )]
 
 mod config;
+#[path = "../../../../protocol/tests/damage/mod.rs"]
+mod damage;
 mod definitions;
 mod enrolment;
 mod gate;

@@ -1,6 +1,9 @@
 //! Which definitions come into force, and what keeps others out.
 
-use crate::maker::{Maker, Signer};
+use crate::{
+    damage::{Random, damage, inputs},
+    maker::{Maker, Signer},
+};
 use hub_core::access::policy::{Anchor, DefinitionError, Installed, Kind, Policy, check, verify};
 use protocol::{
     id::{Label, Slug},
@@ -136,4 +139,24 @@ fn a_malicious_schema_is_refused_with_its_line_or_costs_nothing() {
     let (_, power) = lamp.stream(&Slug::new("power").unwrap()).unwrap();
     assert!(!power.is_valid(&json!({ "value": format!("{}!", "a".repeat(8000)) })));
     assert!(power.is_valid(&json!({ "value": "a".repeat(8000) })));
+}
+
+/// Criterion: T1.LA.3 (negative)
+/// Criterion: T3.LA.1b (negative)
+#[test]
+fn no_damaged_definition_is_believed() {
+    const SEED: u64 = 0x5eed_2030;
+    let maker = Maker::new();
+    let anchors = [maker.anchor("lumen")];
+    let good = maker.sign(LAMP, &Signer::of("Lumen Works"));
+    let donor = maker.sign(LAMP, &Signer::of("Lumen Works"));
+    let (mut random, mut whole, all) = (Random::new(SEED), 0, inputs(20_000));
+    for number in 0..all {
+        let mut bytes = good.clone();
+        (0..=random.below(3)).for_each(|_| damage(&mut random, &mut bytes, &donor));
+        let believed = verify(&bytes, &anchors, NOW).is_ok();
+        assert_eq!(believed, bytes == good || bytes == donor, "envelope {number} of {SEED:#x}");
+        whole += usize::from(believed);
+    }
+    println!("seed {SEED:#x}: {all} damaged definitions, {whole} came out whole and are believed");
 }

@@ -433,6 +433,42 @@ fn a_release_waits_for_what_it_needs_and_a_newer_one_takes_its_place() {
     assert_eq!(world.hub.campaigns().len(), 2, "an older one does not come back");
 }
 
+/// Criterion: T3.SU.1a (negative)
+#[test]
+fn a_release_whose_bytes_are_others_than_when_it_was_found_goes_to_nobody() {
+    let (mut world, mut things, vendor) = fleet(2);
+    release(&mut world, &mut things, plain(&vendor, 2));
+    let other = Vendor::manifest_of(2, 3);
+    release(&mut world, &mut things, vendor.released_as(&other, 3));
+    let told = |event: &hub_core::StateEvent| {
+        event.kind == EventKind::UpdateRefused && event.text.contains("other bytes")
+    };
+    assert!(world.events.iter().any(told));
+    assert_eq!(world.hub.campaigns()[0].image, digest_of(2).to_string());
+    let job = things[&1].job();
+    let size = bytes(2).len() as u32;
+    let last = size / CHUNK * CHUNK;
+    let served = asks(&mut world, 1, (job, UpdateObject::Image, last), (4096, 1));
+    assert_eq!(served, Ok((last, size - last)));
+    update(&mut world, &mut things, 1, 2);
+    assert_eq!(world.hub.update_history().next().unwrap().outcome, Outcome::Confirmed);
+}
+
+/// Criterion: T3.SU.1 (negative)
+#[test]
+fn a_component_that_says_too_often_how_far_it_is_is_held_back() {
+    let (mut world, mut things, vendor) = fleet(1);
+    release(&mut world, &mut things, plain(&vendor, 2));
+    let thing = things.get_mut(&1).unwrap();
+    thing.say(&mut world, UpdateStep::Accepted);
+    let writes: usize = (0..1000)
+        .map(|_| thing.say(&mut world, UpdateStep::Fetching))
+        .filter(|effects| !effects.writes.is_empty())
+        .count();
+    assert!(writes < 100, "{writes}");
+    assert!(world.saw(EventKind::PolicyDenied, Some(Refusal::SlowDown)));
+}
+
 /// Criterion: T3.SU.1a (positive)
 #[test]
 fn a_rollout_reaches_as_many_hubs_as_it_says() {
