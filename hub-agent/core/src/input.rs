@@ -277,7 +277,16 @@ impl Actor {
     /// Whether it is the person with this account.
     #[must_use]
     pub fn is(&self, account: &Slug) -> bool {
-        matches!(self, Self::Person { name, .. } if name == account)
+        self.account() == Some(account)
+    }
+
+    /// The account of somebody who logged in.
+    #[must_use]
+    pub fn account(&self) -> Option<&Slug> {
+        match self {
+            Self::Person { name, .. } => Some(name),
+            Self::LocalUser(_) | Self::Settings | Self::Cloud | Self::Setup => None,
+        }
     }
 
     /// The role it acts in.

@@ -9,13 +9,11 @@ mod config;
 mod definitions;
 mod enrolment;
 mod explain;
-mod firmware;
 mod messages;
-mod own;
 mod people;
 mod relay;
 mod reset;
-mod update;
+mod updates;
 mod views;
 
 use crate::{

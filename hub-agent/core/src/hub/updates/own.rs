@@ -1,9 +1,9 @@
 //! The hub's own update: a campaign like any other, with the hub as its only member.
 
-use super::Hub;
 use crate::{
     effect::Answer,
     event::EventKind,
+    hub::Hub,
     input::Actor,
     persist,
     update::{Campaign, Firmware, Outcome, OwnNews, OwnOrder, OwnSoftware, Stage},
@@ -38,7 +38,7 @@ impl Hub {
     }
 
     /// Something happened to the hub's own software.
-    pub(super) fn own_news(&mut self, news: OwnNews) {
+    pub(in crate::hub) fn own_news(&mut self, news: OwnNews) {
         match news {
             OwnNews::Runs { software, rolled_back, trouble } => {
                 self.own_runs(*software, rolled_back, &trouble);
@@ -169,7 +169,7 @@ impl Hub {
 
     /// Somebody wants to be told of the hub's own updates, or not to be.
     pub(super) fn set_own_notices(&mut self, by: &Actor, on: bool) -> Result<Answer, Refusal> {
-        let who = super::firmware::person(by);
+        let who = by.account().cloned();
         let key = (who.clone(), self.own.id);
         let quiet = &mut self.updates.quiet;
         let changed = if on { quiet.remove(&key) } else { quiet.insert(key) };
