@@ -30,16 +30,32 @@ struct Refusal {
 impl Updater {
     /// An update is offered.
     pub fn offered(&mut self, payload: &[u8], turn: &mut Turn<'_>) {
-        match self.judge(payload, turn) {
+        let offer = match cbor::decode(payload, limit(Down::UpdateOffer)) {
+            Ok(offer) => offer,
+            Err(error) => {
+                let (job, fault, why) = (NO_JOB, UpdateFault::Malformed, error.to_string());
+                return self.refuse(Refusal { job, fault, why }, turn);
+            }
+        };
+        if is_known(&offer, turn) {
+            return self.still_known(turn);
+        }
+        match self.judge(offer, turn) {
             Ok(good) => self.accept(good, turn),
             Err(refusal) => self.refuse(refusal, turn),
         }
     }
 
-    fn judge(&self, payload: &[u8], turn: &Turn<'_>) -> Result<Good, Refusal> {
+    /// The hub says it again, perhaps not knowing how far it got: it is told, and a pull that rests goes on.
+    fn still_known(&mut self, turn: &mut Turn<'_>) {
+        self.wake(turn);
+        if turn.memory.unsaid.is_empty() {
+            self.say_again(turn);
+        }
+    }
+
+    fn judge(&self, offer: UpdateOffer, turn: &Turn<'_>) -> Result<Good, Refusal> {
         let refused = |job, fault, why: &str| Refusal { job, fault, why: why.to_owned() };
-        let offer: UpdateOffer = cbor::decode(payload, limit(Down::UpdateOffer))
-            .map_err(|error| refused(NO_JOB, UpdateFault::Malformed, &error.to_string()))?;
         let job = offer.job;
         if matches!(turn.step(), UpdateStep::Installing | UpdateStep::Trial) {
             return Err(refused(job, UpdateFault::Busy, "it is on trial"));
@@ -86,10 +102,6 @@ impl Updater {
     fn accept(&mut self, good: Good, turn: &mut Turn<'_>) {
         let Good { offer, anchors, manifest } = good;
         let known = turn.job().filter(|job| !job.step.is_end());
-        if known.is_some_and(|job| job.id == offer.job && job.manifest == offer.manifest.bytes()) {
-            // The hub says it again; a pull that rests goes on.
-            return self.wake(turn);
-        }
         if known.is_some_and(|job| job.step.may_go(UpdateStep::Cancelled)) {
             // Another update takes its place; what there is of the same image is kept.
             self.ended(turn, UpdateStep::Cancelled, Some(UpdateFault::Cancelled));
@@ -110,6 +122,12 @@ impl Updater {
         self.go(turn, UpdateStep::Accepted, None);
         self.begin(turn);
     }
+}
+
+/// Whether it took this very offer on before, wherever that has got since.
+fn is_known(offer: &UpdateOffer, turn: &Turn<'_>) -> bool {
+    let same = |job: &Job| job.id == offer.job && job.manifest == offer.manifest.bytes();
+    turn.job().is_some_and(same)
 }
 
 /// Goes on to the newest of the anchors offered; those up to the one in force are known already.

@@ -59,6 +59,8 @@ pub enum Answer {
     /// The input asked nothing, or its answer is that it was taken.
     #[default]
     Done,
+    /// It was taken, and the hub bounds by itself how much of this kind a component may send.
+    Paced,
     /// Sign this and tell the hub with `Input::Issued`.
     Issue(IssueOrder),
     /// The definition is in force.

@@ -116,6 +116,9 @@ pub struct Inbound<'a> {
 pub enum Answer {
     /// Acknowledge now.
     Done,
+    /// Acknowledge now, and do not count it as a message: the gate bounds how many of these a client sends. Its
+    /// bytes count all the same.
+    Paced,
     /// Acknowledge when this commit is durable.
     AfterCommit(CommitId),
     /// Refuse: 5.0 gets the reason in the acknowledgement; 3.1.1, which has no negative

@@ -26,6 +26,7 @@ pub(super) async fn add(cell: &Rc<HubCell>, by: &Actor, body: &[u8]) -> Result<B
         Answer::Refused { why, .. } => Err(why.into()),
         Answer::Done
         | Answer::Issue(_)
+        | Answer::Paced
         | Answer::Wait(_)
         | Answer::Changed(_)
         | Answer::PairingOpen(_)

@@ -161,6 +161,7 @@ async fn try_login(
         }),
         Answer::Done
         | Answer::Issue(_)
+        | Answer::Paced
         | Answer::Wait(_)
         | Answer::Changed(_)
         | Answer::PairingOpen(_)

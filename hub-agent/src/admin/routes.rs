@@ -401,6 +401,7 @@ pub(super) async fn changed(cell: &HubCell, by: &Actor, command: Command) -> Res
         Answer::Refused { why, detail, .. } => Err(detailed(why, &detail)),
         Answer::Done
         | Answer::Issue(_)
+        | Answer::Paced
         | Answer::Wait(_)
         | Answer::PairingOpen(_)
         | Answer::LoggedIn(_)
@@ -450,6 +451,7 @@ async fn open_pairing(cell: &HubCell, by: &Actor, wanted: &Wanted) -> Result<Bod
         Answer::Refused { why, detail, .. } => Err(detailed(why, &detail)),
         Answer::Done
         | Answer::Issue(_)
+        | Answer::Paced
         | Answer::Wait(_)
         | Answer::Changed(_)
         | Answer::LoggedIn(_)

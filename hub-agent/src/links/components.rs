@@ -149,6 +149,7 @@ impl Gate for ComponentGate {
         match self.cell.apply(Input::Message(permitted)) {
             (HubAnswer::Refused { why, .. }, _) => Answer::Refused(refused(why)),
             (_, Some(commit)) => Answer::AfterCommit(commit),
+            (HubAnswer::Paced, None) => Answer::Paced,
             (_, None) => Answer::Done,
         }
     }

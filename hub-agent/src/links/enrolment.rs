@@ -42,6 +42,7 @@ impl Desk {
             Ok(Answer::Refused { why, retry_after, .. }) => EstAnswer::Refused { why, retry_after },
             Ok(
                 Answer::Done
+                | Answer::Paced
                 | Answer::Changed(_)
                 | Answer::PairingOpen(_)
                 | Answer::LoggedIn(_)

@@ -38,15 +38,16 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(code) = roles::act(&args) {
         return Ok(code);
     }
-    let asked = |part: &str| args.iter().any(|arg| arg == part);
-    let everything = !["one", "many", "verify"].into_iter().any(asked);
+    let named = |part: &str| args.iter().any(|arg| arg == part);
+    let everything = !["one", "many", "verify"].into_iter().any(named);
+    let asked = |part: &str| everything || named(part);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let folder = tempfile::tempdir()?;
-    let mut report = Report::new(IMAGE, if asked("whole") { IMAGE } else { SMALL }, 2 * EACH);
-    if everything || asked("verify") {
+    let mut report = Report::new(IMAGE, if named("whole") { IMAGE } else { SMALL }, 2 * EACH);
+    if asked("verify") {
         runtime.block_on(verify::verification(&mut report, &folder.path().join("large")))?;
     }
-    if everything || asked("one") || asked("many") {
+    if asked("one") || asked("many") {
         let scene = Scene::new(&Executable::own()?, folder.path())?;
         // One more of each kind calls releases off, and one lamp tells its values.
         let mut lamps = scene.enrol(1, &["lamp", "camera"], 2 * (EACH + 2))?;
@@ -73,10 +74,10 @@ async fn transfers(
     thermostat: &[Flash],
     teller: &Flash,
 ) -> anyhow::Result<()> {
-    if !asked("many") {
+    if asked("one") {
         transfer::one(scene, report, IMAGE, (&mut who[0][0], &thermostat[0])).await?;
     }
-    if !asked("one") {
+    if asked("many") {
         transfer::many(scene, report, report.many_size(), who, teller).await?;
     }
     Ok(())

@@ -201,11 +201,18 @@ fn a_hub_or_fleet_killed_at_any_moment_leaves_every_component_with_verified_soft
             anyhow::ensure!(lamp["stage"] == "done" && lamp["have_it"] == lamp["of"], "{lamp:#}");
             Ok(())
         });
-        done.unwrap_or_else(|error| panic!("round {round}: {error:#}"));
+        done.unwrap_or_else(|error| panic!("round {round}: {error:#}\n{}", incidents(&hub)));
     }
     fleet.stop().unwrap();
     assert!(starts(&fleet.state()).values().all(|digest| good.contains(digest)));
     println!("{rounds} rounds of kill -9 during updates, every component on verified software");
+}
+
+/// What the hub found wrong, for whoever reads a failure.
+fn incidents(hub: &Hub) -> String {
+    let events = hub.events().unwrap_or_default();
+    let grave = events.iter().filter(|event| event["severity"] == "high");
+    grave.map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// SplitMix64, as a function.

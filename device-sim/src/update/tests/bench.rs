@@ -129,6 +129,9 @@ pub(super) struct Bench {
     pub(super) flaky: Option<u64>,
     /// The hub goes away once it heard this.
     pub(super) leaves_at: Option<UpdateStep>,
+    /// How many more statuses the hub answers with the offer, as one does that was away.
+    pub(super) repeats: u32,
+    offered: Vec<u8>,
     /// Whether the hub takes subscriptions.
     pub(super) subscribes: bool,
     pub(super) heard: Vec<UpdateStatus>,
@@ -187,6 +190,8 @@ impl Bench {
             acknowledges: true,
             flaky: None,
             leaves_at: None,
+            repeats: 0,
+            offered: Vec::new(),
             subscribes: true,
             heard: Vec::new(),
             requests: Vec::new(),
@@ -317,6 +322,10 @@ impl Bench {
         }
         self.hub_up &= self.leaves_at != Some(status.step);
         self.heard.push(status);
+        if self.repeats > 0 {
+            self.repeats -= 1;
+            self.inputs.push_back(Input::Received(Down::UpdateOffer, self.offered.clone()));
+        }
     }
 
     fn serve(&mut self, request: &BlockRequest) {
@@ -341,7 +350,8 @@ impl Bench {
     }
 
     pub(super) fn offer(&mut self, offer: &UpdateOffer) {
-        self.inputs.push_back(Input::Received(Down::UpdateOffer, cbor::encode(offer)));
+        self.offered = cbor::encode(offer);
+        self.inputs.push_back(Input::Received(Down::UpdateOffer, self.offered.clone()));
     }
 
     /// Offers a good release under this number, to be installed at once.

@@ -56,6 +56,23 @@ fn a_good_update_is_fetched_verified_tried_and_confirmed() {
     assert_eq!(truth.firmware_digest, Release::good(3).manifest.image.to_string());
 }
 
+/// A hub that was away does not know how far an update got, and offers it again.
+///
+/// Criterion: T3.SU.1c (positive)
+#[test]
+fn the_same_offer_again_at_any_step_changes_nothing_and_is_not_refused() {
+    let mut bench = Bench::new();
+    bench.repeats = 40;
+    bench.release(1, &Release::good(2));
+    bench.run(60_000);
+    use UpdateStep::*;
+    let mut steps: Vec<_> =
+        bench.heard.iter().filter(|one| one.job == job(1)).map(|one| one.step).collect();
+    steps.dedup();
+    assert_eq!(steps, [Accepted, Fetching, Verified, Ready, Installing, Trial, Confirmed]);
+    assert!(bench.repeats <= 33 && bench.runs() == 2, "offered again at each of seven steps");
+}
+
 /// Criterion: T1.SU.2 (negative)
 #[test]
 fn refuses_malformed_offers_and_says_so_at_most_once_in_ten_seconds() {

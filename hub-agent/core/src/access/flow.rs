@@ -14,8 +14,9 @@ const REPORTS_PER_MINUTE: u32 = 60;
 /// a dozen at its ends.
 const PROGRESS_PER_MINUTE: u32 = 240;
 
-/// Requests for blocks of an update per minute: 64 MiB in requests of two blocks take 512.
-const REQUESTS_PER_MINUTE: u32 = 60_000;
+/// Blocks of an update per minute: the burst alone is 15,000 of them, of which 64 MiB take 1,024. Requests are
+/// not counted as messages as long as they stay below it.
+const BLOCKS_PER_MINUTE: u32 = 60_000;
 
 /// Announcements that say something new per minute.
 const ANNOUNCEMENTS_PER_MINUTE: u32 = 60;
@@ -37,7 +38,7 @@ pub(crate) struct Flow {
     refused: (Duration, u32),
     report: Lane,
     announcement: Lane,
-    requests: Lane,
+    blocks: Lane,
     progress: Lane,
 }
 
@@ -50,10 +51,14 @@ struct Lane {
 
 impl Lane {
     fn admit(&mut self, per_minute: u32, mono: Duration) -> Result<(), Held> {
+        self.admit_many(1, per_minute, mono)
+    }
+
+    fn admit_many(&mut self, count: u32, per_minute: u32, mono: Duration) -> Result<(), Held> {
         if self.due > mono + BURST {
             return Err(Held::TooMany);
         }
-        self.due = self.due.max(mono) + Duration::from_secs(60) / per_minute.max(1);
+        self.due = self.due.max(mono) + Duration::from_secs(60) / per_minute.max(1) * count;
         Ok(())
     }
 }
@@ -135,9 +140,9 @@ impl Flow {
         self.progress.admit(PROGRESS_PER_MINUTE, mono)
     }
 
-    /// Takes a request for blocks of an update into account.
-    pub(crate) fn admit_request(&mut self, mono: Duration) -> Result<(), Held> {
-        self.requests.admit(REQUESTS_PER_MINUTE, mono)
+    /// Takes a request for so many blocks of an update into account.
+    pub(crate) fn admit_blocks(&mut self, count: u8, mono: Duration) -> Result<(), Held> {
+        self.blocks.admit_many(u32::from(count), BLOCKS_PER_MINUTE, mono)
     }
 
     /// A new life: numbers start again.

@@ -6,8 +6,8 @@ use protocol::{
     update::{Image, Verified},
 };
 
-/// Blocks that may be asked for at once. With 16 a line that is cut twenty times costs too much; see decision 30.
-pub const WINDOW: u8 = 4;
+/// Blocks that may be asked for at once; see decision 30.
+pub const WINDOW: u8 = 8;
 
 /// Largest block that the hub offers.
 pub const BLOCK: u32 = 65_536;

@@ -182,19 +182,31 @@ fn refuses_reports_that_are_old_foreign_signed_by_another_key_or_of_a_smaller_co
     assert!(world.saw(EventKind::FirmwareMismatch, None));
 }
 
+type Which = (protocol::id::JobId, UpdateObject, u32);
+
 fn asks(
     world: &mut World,
     n: u16,
-    (job, object, offset): (protocol::id::JobId, UpdateObject, u32),
-    (length, count): (u32, u8),
+    which: Which,
+    how: (u32, u8),
 ) -> Result<(u32, u32), UpdateFault> {
+    asks_and_is(world, n, which, how).0
+}
+
+/// Asks for blocks; what comes, and whether the request counts as a message.
+fn asks_and_is(
+    world: &mut World,
+    n: u16,
+    (job, object, offset): Which,
+    (length, count): (u32, u8),
+) -> (Result<(u32, u32), UpdateFault>, bool) {
     let (length, count) = (BlockSize::new(length).unwrap(), Count::new(count).unwrap());
     let request = BlockRequest { job, object, offset, length, count };
     let topic = format!("p/{}/upd/req", id(n));
     let carriage = crate::world::carriage(0);
     let permitted = world.hub.authorize(id(n), &topic, &cbor::encode(&request), carriage).unwrap();
     let effects = world.handle(Input::Message(permitted));
-    match effects.sends[0].message() {
+    let got = match effects.sends[0].message() {
         Outbound::Blocks(blocks) => {
             assert_eq!(effects.sends[0].principal(), id(n));
             Ok((blocks.offset, blocks.bytes))
@@ -204,7 +216,8 @@ fn asks(
             Err(block.fault.unwrap())
         }
         Outbound::Relayed(_) => panic!("not asked for"),
-    }
+    };
+    (got, !matches!(effects.answer, Answer::Paced))
 }
 
 /// Criterion: T3.SU.1c (positive)
@@ -225,7 +238,7 @@ fn a_component_gets_blocks_of_its_own_update_in_its_bounds_and_no_others() {
         ((job, Image, last), (4096, 2)),
         ((job, Image, 1), (4096, 1)),
         ((job, Image, 0), (8192, 1)),
-        ((job, Image, 0), (256, 5)),
+        ((job, Image, 0), (256, 9)),
         ((job, Image, u32::MAX - 255), (256, 4)),
         ((job, Chunks, 256), (256, 1)),
     ] {
@@ -245,6 +258,28 @@ fn a_component_gets_blocks_of_its_own_update_in_its_bounds_and_no_others() {
     assert_eq!(asks(&mut world, 1, (job, Image, 0), (4096, 1)), Ok((0, 4096)));
     update(&mut world, &mut things, 1, 2);
     assert_eq!(asks(&mut world, 1, (job, Image, 0), (4096, 1)), unknown, "it is over");
+}
+
+/// Criterion: T3.SU.1c (negative)
+#[test]
+fn who_asks_for_blocks_without_end_is_told_to_wait_and_counts_as_a_sender_again() {
+    let (mut world, mut things, vendor) = fleet(1);
+    release(&mut world, &mut things, plain(&vendor, 2));
+    let first = (things[&1].job(), UpdateObject::Image, 0);
+    let mut served = 0;
+    let (last, counts) = loop {
+        match asks_and_is(&mut world, 1, first, (4096, 4)) {
+            (Ok(_), counts) => assert!(!counts, "it does not count as a message"),
+            other => break other,
+        }
+        served += 4;
+        assert!(served <= 20_000, "there is a bound");
+    };
+    assert_eq!((last, counts), (Err(UpdateFault::Busy), true));
+    assert!(served >= 15_000, "several of the largest images at once: {served}");
+    world.pass(Duration::from_secs(1));
+    let again = (0..10_000).take_while(|_| asks(&mut world, 1, first, (4096, 4)).is_ok()).count();
+    assert_eq!(again, 250, "a thousand blocks a second");
 }
 
 /// Criterion: T3.SU.1 (negative)

@@ -15,6 +15,13 @@ use crate::{
 };
 use bytes::Buf;
 
+/// Whether a packet counts against the client's rate of messages.
+#[derive(PartialEq, Eq)]
+enum Counted {
+    Yes,
+    No,
+}
+
 impl<G: Gate> Connection<G> {
     /// Takes received bytes: every whole packet in them, and keeps the rest.
     pub(super) fn take(&mut self, received: &[u8]) -> Result<(), Closed> {
@@ -35,7 +42,7 @@ impl<G: Gate> Connection<G> {
         Ok(())
     }
 
-    /// Takes packets from the front; the answer is how many bytes they were and how many packets.
+    /// Takes packets from the front; the answer is how many bytes they were and how many packets count.
     fn take_packets(&mut self, bytes: &[u8]) -> Result<(usize, u32), Closed> {
         let limit = self.endpoint.shared().limits.max_packet;
         let (mut taken, mut count) = (0, 0);
@@ -44,8 +51,7 @@ impl<G: Gate> Connection<G> {
                 Ok(None) => return Ok((taken, count)),
                 Ok(Some(frame)) => {
                     taken += frame.length;
-                    count += 1;
-                    self.take_packet(&frame)?;
+                    count += u32::from(self.take_packet(&frame)? == Counted::Yes);
                 }
                 Err(error) => return Err(self.malformed(error)),
             }
@@ -58,56 +64,48 @@ impl<G: Gate> Connection<G> {
         refuse(error.reason(), "malformed")
     }
 
-    fn take_packet(&mut self, frame: &Frame<'_>) -> Result<(), Closed> {
+    fn take_packet(&mut self, frame: &Frame<'_>) -> Result<Counted, Closed> {
         match decode(self.version, frame).map_err(|error| self.malformed(error))? {
-            Packet::Publish(publish) => self.publish(&publish),
+            Packet::Publish(publish) => return self.publish(&publish),
             Packet::PubAck(ack) | Packet::PubComp(ack) => {
                 self.client.session.borrow_mut().complete(ack);
-                Ok(())
             }
             Packet::PubRec(ack) => {
                 self.client.session.borrow_mut().recorded(ack, &mut self.out);
-                Ok(())
             }
             Packet::PubRel(ack) => {
                 self.client.session.borrow_mut().released(ack, &mut self.out);
-                Ok(())
             }
-            Packet::Subscribe(subscribe) => self.subscribe(&subscribe),
-            Packet::Unsubscribe(unsubscribe) => {
-                self.unsubscribe(&unsubscribe);
-                Ok(())
-            }
-            Packet::PingReq => {
-                encode::pingresp(&mut self.out);
-                Ok(())
-            }
-            Packet::Disconnect(disconnect) => Err(self.leave(disconnect)),
+            Packet::Subscribe(subscribe) => self.subscribe(&subscribe)?,
+            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(&unsubscribe),
+            Packet::PingReq => encode::pingresp(&mut self.out),
+            Packet::Disconnect(disconnect) => return Err(self.leave(disconnect)),
         }
+        Ok(Counted::Yes)
     }
 
-    fn publish(&mut self, publish: &Publish<'_>) -> Result<(), Closed> {
+    fn publish(&mut self, publish: &Publish<'_>) -> Result<Counted, Closed> {
         let delivery = publish.delivery;
         let client = self.client.clone();
         if !client.session.borrow_mut().begin(delivery).map_err(violated)? {
-            return Ok(());
+            return Ok(Counted::Yes);
         }
         let Publish { topic, payload, retain, .. } = *publish;
         let message = Inbound { topic, payload, qos: delivery.qos(), retain, will: false };
         let answer = self.endpoint.gate.publish(&self.who, &message);
         let stats = &self.endpoint.shared().stats;
         match answer {
-            Answer::Done | Answer::AfterCommit(_) => stats.published.add(),
+            Answer::Done | Answer::Paced | Answer::AfterCommit(_) => stats.published.add(),
             Answer::Refused(_) | Answer::Cut(_) => stats.publishes_refused.add(),
         }
         let mut session = client.session.borrow_mut();
         match answer {
-            Answer::Done => session.accept(delivery, None),
+            Answer::Done | Answer::Paced => session.accept(delivery, None),
             Answer::AfterCommit(commit) => session.accept(delivery, Some(commit)),
             Answer::Refused(why) => session.refuse(delivery, why).map_err(violated)?,
             Answer::Cut(why) => return Err(Closed::Refused(why)),
         }
-        Ok(())
+        Ok(if answer == Answer::Paced { Counted::No } else { Counted::Yes })
     }
 
     /// Everything that is due to the client: acknowledgements whose commit is durable, deliveries.

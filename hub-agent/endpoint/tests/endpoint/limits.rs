@@ -2,7 +2,7 @@
 
 use crate::harness::{connect, packet, publish, subscribe, with_endpoint};
 use bytes::Bytes;
-use mqtt_endpoint::{Limits, Qos};
+use mqtt_endpoint::{Answer, Limits, Qos};
 use std::time::Duration;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
@@ -102,6 +102,24 @@ fn a_flood_is_slowed_down_and_then_closed_while_others_go_on() {
         assert_eq!(flood.closed().await.map(|last| last[2]), Some(0x96));
         world.gate.wait("refused message-rate-too-high").await;
         other.nothing_due().await;
+    });
+}
+
+/// What the gate bounds by itself is no flood; the bytes of it are.
+#[test]
+fn what_the_gate_paces_does_not_count_as_messages_but_as_bytes() {
+    let limits = Limits { messages_per_second: 20, flood_patience: SHORT * 2, ..Limits::default() };
+    let limits = Limits { bytes_per_second: 20_000, ..limits };
+    with_endpoint(limits, async |world| {
+        world.gate.answer.set(Some(Answer::Paced));
+        let mut client = world.client("alice", 5).await;
+        client.send(&publish(5, 0, 0, "a", b"x").repeat(400)).await;
+        client.nothing_due().await;
+        let throttled = |(name, _, count): &(&str, &str, u64)| *name == "throttled" && *count > 0;
+        assert!(!world.handle.stats().iter().any(throttled));
+        client.send(&publish(5, 0, 0, "a", &[b'x'; 90]).repeat(800)).await;
+        assert_eq!(client.closed().await.map(|last| last[2]), Some(0x96));
+        world.gate.wait("refused message-rate-too-high").await;
     });
 }
 

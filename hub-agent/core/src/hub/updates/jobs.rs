@@ -2,6 +2,7 @@
 
 use crate::{
     access::gate,
+    effect::Answer,
     event::EventKind,
     hub::Hub,
     persist,
@@ -119,7 +120,8 @@ impl Hub {
                 Some(image) => check_request(request, image),
             },
         };
-        let busy = self.flows.entry(id).or_default().admit_request(self.now.mono).is_err();
+        let flow = self.flows.entry(id).or_default();
+        let busy = flow.admit_blocks(request.count.get(), self.now.mono).is_err();
         match judged {
             Ok(_) if busy => self.fault_block(id, request, UpdateFault::Busy),
             Ok(blocks) => {
@@ -128,6 +130,7 @@ impl Hub {
                     job.again = Some((mono + AGAIN * TRIES, 0));
                 }
                 self.out.sends.push(gate::permit_blocks(id, blocks));
+                self.out.answer = Answer::Paced;
             }
             Err(fault) => {
                 if fault != UpdateFault::Busy {
