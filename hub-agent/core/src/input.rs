@@ -120,6 +120,8 @@ pub enum Input {
         image: Box<Verified<Image>>,
         /// What the vendor says about it.
         note: ReleaseNote,
+        /// The signed definition of its kind of component that comes with it.
+        definition: Option<Vec<u8>>,
         /// Of a hundred hubs so many get it.
         rollout: u8,
     },
@@ -129,6 +131,13 @@ pub enum Input {
         model: ModelId,
         /// Which.
         counter: u32,
+    },
+    /// An image in the cache, about which components complained, was hashed anew.
+    Rehashed {
+        /// SHA-256 of what it must be.
+        image: Digest,
+        /// Whether it still is.
+        clean: bool,
     },
     /// What became of the hub's own software.
     Own(OwnNews),

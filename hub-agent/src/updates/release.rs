@@ -41,6 +41,7 @@ fn all() -> u8 {
 pub(super) struct Ready {
     pub(super) image: Verified<Image>,
     pub(super) note: ReleaseNote,
+    pub(super) definition: Option<Vec<u8>>,
     pub(super) rollout: u8,
 }
 
@@ -139,10 +140,24 @@ impl<V: Vault> Looking<'_, V> {
         if let Some(end) = verified.manifest().expires.filter(|end| *end < seconds) {
             return Err(Unusable::Expired(end));
         }
+        let definition = self.definition(&path("definition"), keep).await?;
         self.cache.fetch(&image, self.mirrors, keep).await?;
         let About { rollout, security, notes, reboot, .. } = about;
         let note = ReleaseNote { importance: security, text: notes, reboot };
-        Ok(Ready { image: verified, note, rollout })
+        Ok(Ready { image: verified, note, definition, rollout })
+    }
+
+    /// The signed definition of its kind, where the release has one.
+    async fn definition(
+        &mut self,
+        path: &str,
+        keep: &[[u8; 32]],
+    ) -> Result<Option<Vec<u8>>, Unusable> {
+        match self.verifier.find(path, self.now).await {
+            Ok(target) => self.small(&target, keep).await.map(Some),
+            Err(Refused::NoSuchTarget(_)) => Ok(None),
+            Err(refused) => Err(refused.into()),
+        }
     }
 
     async fn anchors(

@@ -128,6 +128,7 @@ impl Repository {
             most: settings.cache,
             unusable: BTreeMap::new(),
             known: BTreeSet::new(),
+            believed: None,
         };
         tokio::task::spawn_local(watch.run(vault::stored(rows), root, taken));
         Ok(Self(wishes))
@@ -151,6 +152,8 @@ struct Watch {
     unusable: BTreeMap<(ModelId, Option<u32>), String>,
     /// Models that were looked up.
     known: BTreeSet<ModelId>,
+    /// The time at which the repository was last believed, since 1970 and since the start.
+    believed: Option<(Duration, Duration)>,
 }
 
 impl Watch {
@@ -236,8 +239,9 @@ impl Watch {
                 },
                 () = tokio::time::sleep_until(next) => None,
                 _ = look.tick() => {
-                    let models = self.models();
-                    if failures > 0 || models.is_subset(&self.known) {
+                    let damaged = self.rehash(cache).await;
+                    let known = !damaged && self.models().is_subset(&self.known);
+                    if failures > 0 || known {
                         continue;
                     }
                     None
@@ -262,6 +266,21 @@ impl Watch {
         }
     }
 
+    /// Hashes images anew of which components got other bytes than they must; whether any was damaged.
+    async fn rehash(&self, cache: &Cache) -> bool {
+        let mut damaged = false;
+        for image in self.cell.look(Hub::doubted_images) {
+            match cache.is_right(&image.0).await {
+                Ok(clean) => {
+                    damaged |= !clean;
+                    self.cell.apply(Input::Rehashed { image, clean });
+                }
+                Err(refused) => tracing::error!("updates: {}", words(&refused)),
+            }
+        }
+        damaged
+    }
+
     fn models(&self) -> BTreeSet<ModelId> {
         self.cell.look(Hub::update_models).into_iter().collect()
     }
@@ -271,9 +290,11 @@ impl Watch {
         verifier: &mut Verifier<HubVault>,
         cache: &mut Cache,
     ) -> Result<Checked, Refused> {
-        let wall = self.cell.now().wall;
-        let now = UNIX_EPOCH + Duration::from_millis(wall.0);
+        let clock = self.cell.now();
+        let wall = not_before(self.believed, Duration::from_millis(clock.wall.0), clock.mono);
+        let now = UNIX_EPOCH + wall;
         verifier.refresh(&self.mirrors, now).await?;
+        self.believed = Some((wall, clock.mono));
         self.cell.apply(Input::Repository(RepositoryState::Fresh));
         let models = self.models();
         let mut checked =
@@ -326,6 +347,7 @@ impl Watch {
                     let input = Input::Released {
                         image: Box::new(ready.image),
                         note: ready.note,
+                        definition: ready.definition,
                         rollout: ready.rollout,
                     };
                     self.cell.apply(input);
@@ -405,6 +427,11 @@ async fn pinned_next(
     }
 }
 
+/// The time, which goes on from when the repository was last believed even if somebody set the clock back.
+fn not_before(believed: Option<(Duration, Duration)>, wall: Duration, mono: Duration) -> Duration {
+    believed.map_or(wall, |(then, at)| wall.max(then + mono.saturating_sub(at)))
+}
+
 /// Whether it concerns the metadata of one vendor, so that all others may be believed.
 fn spoils_only_its_vendor(refused: &Refused) -> bool {
     refused.attack().is_some_and(|attack| attack != Attack::FloorsDamaged)
@@ -421,4 +448,19 @@ fn spread(wait: Duration) -> Duration {
     let _ = aws_lc_rs::rand::fill(&mut byte);
     let tenth = wait / 10;
     wait - tenth + tenth * 2 * u32::from(byte[0]) / 255
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Criterion: T3.SU.1a (negative)
+    #[test]
+    fn a_clock_that_is_set_back_does_not_make_old_metadata_young() {
+        let s = Duration::from_secs;
+        assert_eq!(not_before(None, s(1_000), s(5)), s(1_000));
+        let believed = Some((s(1_000), s(5)));
+        assert_eq!(not_before(believed, s(10), s(65)), s(1_060), "a minute has passed");
+        assert_eq!(not_before(believed, s(9_000), s(65)), s(9_000));
+    }
 }

@@ -9,6 +9,7 @@ use crate::{
     floors::hex,
     source::{Ask, Opened},
 };
+use aws_lc_rs::digest::{Context, SHA256};
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, futimens};
 use std::{
     collections::BTreeSet,
@@ -132,6 +133,31 @@ impl Cache {
             }
         }
         Err(gravest.unwrap_or_else(|| Refused::Unreachable(target.path().to_owned())))
+    }
+
+    /// Hashes a file anew and removes it if it is not what its name says. A file that is not there is not right.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn is_right(&self, sha256: &[u8; 32]) -> Result<bool, Refused> {
+        let path = self.folder.join(hex(sha256));
+        let mut file = match File::open(&path).await {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(broken(&path, &error)),
+        };
+        let (mut hasher, mut piece) = (Context::new(&SHA256), vec![0; PIECE]);
+        loop {
+            match file.read(&mut piece).await.map_err(|e| broken(&path, &e))? {
+                0 => break,
+                read => hasher.update(&piece[..read]),
+            }
+        }
+        let right = hasher.finish().as_ref() == sha256;
+        if !right {
+            remove(&path).await?;
+        }
+        Ok(right)
     }
 
     /// The SHA-256 of a file that is there and still right; a wrong one is removed.

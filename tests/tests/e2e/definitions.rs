@@ -39,7 +39,7 @@ purpose = "Compares with the forecast."
 
 impl Scene {
     /// Signs a document for its maker; the answer is the signed file.
-    fn sign(&self, document: &str) -> PathBuf {
+    pub(crate) fn sign(&self, document: &str) -> PathBuf {
         let maker = MakerCa::read(&self.folder.path().join("maker")).unwrap();
         let file = self.folder.path().join("signed.definition");
         fs::write(&file, maker.sign_definition(document).unwrap()).unwrap();

@@ -12,7 +12,11 @@ use crate::{
     persist,
 };
 use protocol::{
-    definition::Definition, id::ComponentId, message::TrustState, refusal::Refusal, time::Timestamp,
+    definition::Definition,
+    id::{ComponentId, ModelId},
+    message::TrustState,
+    refusal::Refusal,
+    time::Timestamp,
 };
 
 const UNKNOWN_KIND: &str = "no signed definition covers its maker and kind";
@@ -20,13 +24,38 @@ const UNKNOWN_KIND: &str = "no signed definition covers its maker and kind";
 impl Hub {
     /// Puts a definition in force, unless something is wrong with it; then the one before stays.
     pub(super) fn define(&mut self, envelope: &[u8]) -> Answer {
-        let now = self.now.wall;
-        let (installed, definition) = match self.install(envelope, now) {
-            Ok(done) => done,
-            Err(error) => return Answer::NotDefined(error),
+        match self.put_in_force(envelope) {
+            Ok((installed, Definition { maker, kind, .. })) => {
+                Answer::Defined { maker, kind, installed }
+            }
+            Err(error) => Answer::NotDefined(error),
+        }
+    }
+
+    /// Puts the definition in force that comes with a release, before any component runs that. An older one than is
+    /// in force changes nothing; one that is refused is told of, once, and the release goes on without it.
+    pub(super) fn define_from_release(&mut self, model: &ModelId, counter: u32, envelope: &[u8]) {
+        let verified = policy::verify(envelope, &self.settings.anchors, self.now.wall);
+        let of = verified.map(|verified| verified.value().definition().update_model.clone());
+        let why = match of {
+            Ok(Some(of)) if of == *model => match self.put_in_force(envelope) {
+                Ok(_) | Err(DefinitionError::Older { .. }) => return,
+                Err(error) => error.to_string(),
+            },
+            Ok(_) => "it does not say that it is of this model".to_owned(),
+            Err(error) => error.to_string(),
         };
-        let Definition { maker, kind, revision, .. } = &definition;
+        self.definition_refused(&format!("the definition that came with {model} {counter}: {why}"));
+    }
+
+    fn put_in_force(
+        &mut self,
+        envelope: &[u8],
+    ) -> Result<(Installed, Definition), DefinitionError> {
+        let now = self.now.wall;
+        let (installed, definition) = self.install(envelope, now)?;
         if installed != Installed::Same {
+            let Definition { maker, kind, revision, .. } = &definition;
             self.write(persist::put_definition(&definition, now, envelope));
             let before = match installed {
                 Installed::Replaced(before) => format!(" instead of {before}"),
@@ -36,7 +65,7 @@ impl Hub {
             self.event(EventKind::DefinitionInForce, None, None, text);
             self.judge_kinds();
         }
-        Answer::Defined { maker: maker.clone(), kind: kind.clone(), installed }
+        Ok((installed, definition))
     }
 
     fn install(

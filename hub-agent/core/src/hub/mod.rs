@@ -216,8 +216,11 @@ impl Hub {
             Input::Login { name, right, token, from } => self.login(&name, right, token, &from),
             Input::WrongSetupCode { from } => self.wrong_setup_code(&from),
             Input::Command { by, command } => self.command(&by, command),
-            Input::Released { image, note, rollout } => self.released(*image, note, rollout),
+            Input::Released { image, note, definition, rollout } => {
+                self.released(*image, note, definition.as_deref(), rollout);
+            }
             Input::Withdrawn { model, counter } => self.withdrawn(&model, counter),
+            Input::Rehashed { image, clean } => self.rehashed(image, clean),
             Input::Own(news) => self.own_news(news),
             Input::Repository(state) => self.repository(state),
             Input::SettingsRead(refused) => self.settings_read(refused),

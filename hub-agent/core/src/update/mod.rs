@@ -65,6 +65,9 @@ pub(crate) struct Updates {
     pub(crate) counter: u64,
     /// What the hub itself runs, if it updates itself.
     pub(crate) own: Option<OwnSoftware>,
+    /// Images of which components got other bytes than they must, and the last one that did; at most
+    /// [`MAX_CAMPAIGNS`].
+    pub(crate) doubted: BTreeMap<Digest, ComponentId>,
     /// Why updates are stopped, if they are.
     pub(crate) stopped: Option<String>,
     /// Whether something happened that may let a campaign go on.

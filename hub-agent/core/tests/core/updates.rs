@@ -511,13 +511,23 @@ fn a_rollout_reaches_as_many_hubs_as_it_says() {
     for (rollout, campaigns) in [(0, 0), (100, 1)] {
         let (mut world, ..) = fleet(0);
         let image = Box::new(vendor.image(&Vendor::manifest(2)));
-        world.handle(Input::Released { image, note: ReleaseNote::default(), rollout });
+        world.handle(Input::Released {
+            image,
+            note: ReleaseNote::default(),
+            definition: None,
+            rollout,
+        });
         assert_eq!(world.hub.campaigns().len(), campaigns, "{rollout}");
     }
     let taken = (2..202).filter(|counter| {
         let (mut world, ..) = fleet(0);
         let image = Box::new(vendor.image(&Vendor::manifest(*counter)));
-        world.handle(Input::Released { image, note: ReleaseNote::default(), rollout: 30 });
+        world.handle(Input::Released {
+            image,
+            note: ReleaseNote::default(),
+            definition: None,
+            rollout: 30,
+        });
         !world.hub.campaigns().is_empty()
     });
     let taken = taken.count();
@@ -651,4 +661,65 @@ fn slug(text: &str) -> protocol::id::Slug {
 
 fn guest() -> hub_core::AccountChange {
     hub_core::AccountChange::Add { role: protocol::definition::Role::Guest, hash: "x".into() }
+}
+
+/// Criterion: T3.SU.1b (negative)
+#[test]
+fn wrong_bytes_at_a_component_are_path_corruption_if_the_cache_is_clean_and_store_damage_else() {
+    for (clean, kind, word) in [
+        (true, EventKind::UpdateIncident, "path corruption: "),
+        (false, EventKind::UpdateRefused, "store damage: "),
+    ] {
+        let (mut world, mut things, vendor) = fleet(1);
+        release(&mut world, &mut things, plain(&vendor, 2));
+        let thing = things.get_mut(&1).unwrap();
+        thing.say(&mut world, UpdateStep::Accepted);
+        thing.say(&mut world, UpdateStep::Fetching);
+        assert_eq!(world.hub.doubted_images(), []);
+        thing.say_why(&mut world, UpdateStep::Failed, Some(UpdateFault::ChunkHash));
+        assert_eq!(world.hub.doubted_images(), [digest_of(2)]);
+        world.handle(Input::Rehashed { image: digest_of(2), clean });
+        let told = world.events.iter().filter(|event| event.text.starts_with(word));
+        assert_eq!(told.map(|event| event.kind).collect::<Vec<_>>(), [kind]);
+        assert_eq!(world.hub.doubted_images(), []);
+        world.handle(Input::Rehashed { image: digest_of(2), clean });
+        assert_eq!(world.events.iter().filter(|event| event.text.starts_with(word)).count(), 1);
+    }
+}
+
+/// Criterion: T3.SU.1 (positive)
+/// Criterion: T3.SU.1 (negative)
+#[test]
+fn a_definition_comes_into_force_with_its_release_unless_it_is_not_the_makers_or_of_another_model()
+{
+    let definition = |revision: u32, model: &str| {
+        let document = LAMP.replace("simulated.lamp", model);
+        document.replace("revision = 1\n", &format!("revision = {revision}\n"))
+    };
+    let mine = definition(7, "lumen.lamp");
+    for (what, document, signer, refused, revision) in [
+        ("the maker's", &mine, "Lumen Works", None, 7),
+        ("somebody else's", &mine, "Other Works", Some("the signer is"), 2),
+        ("of another model", &definition(7, "lumen.lock"), "Lumen Works", Some("of this model"), 2),
+        ("older", &definition(1, "lumen.lamp"), "Lumen Works", None, 2),
+    ] {
+        let (mut world, mut things, vendor) = fleet(1);
+        let envelope = world.maker.sign(document, &crate::maker::Signer::of(signer));
+        let released = |counter| Input::Released {
+            image: Box::new(vendor.image(&Vendor::manifest(counter))),
+            note: ReleaseNote::default(),
+            definition: Some(envelope.clone()),
+            rollout: 100,
+        };
+        for _ in 0..2 {
+            release(&mut world, &mut things, released(2));
+        }
+        let kinds = world.hub.kinds_named("lamp");
+        assert_eq!(kinds[0].definition().revision, revision, "{what}");
+        let told = world.events.iter().filter(|event| event.kind == EventKind::DefinitionRefused);
+        let told: Vec<_> = told.map(|event| event.text.as_str()).collect();
+        assert_eq!(told.len(), usize::from(refused.is_some()), "{what}: {told:?}");
+        assert!(refused.is_none_or(|word| told[0].contains(word)), "{what}: {told:?}");
+        assert_eq!(world.hub.campaigns().len(), 1, "the release goes on");
+    }
 }

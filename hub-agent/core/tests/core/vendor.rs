@@ -133,11 +133,16 @@ impl Vendor {
     /// A release of features with the bytes of another.
     pub(crate) fn released_as(&self, manifest: &Manifest, content: u32) -> Input {
         let image = Box::new(self.image_of(manifest, content));
-        Input::Released { image, note: ReleaseNote::default(), rollout: 100 }
+        Input::Released { image, note: ReleaseNote::default(), definition: None, rollout: 100 }
     }
 
     pub(crate) fn released(&self, manifest: &Manifest, note: ReleaseNote) -> Input {
-        Input::Released { image: Box::new(self.image(manifest)), note, rollout: 100 }
+        Input::Released {
+            image: Box::new(self.image(manifest)),
+            note,
+            definition: None,
+            rollout: 100,
+        }
     }
 }
 

@@ -214,12 +214,10 @@ fn a_release_goes_from_the_cloud_to_every_component_of_its_model() {
     let fleet = product.fleet(12);
     let lamps = fleet.memories().unwrap().iter().filter(|one| one.kind == "lamp").count();
     assert!(lamps >= 2);
-    product.release(
-        "lamp",
-        2,
-        Behaviour::Good,
-        &["--security", "high", "--notes", "closes a hole"],
-    );
+    let newer = definition("lamp").replace("revision = 1\n", "revision = 2\n");
+    let newer = product.scene.sign(&newer).display().to_string();
+    let about = ["--security", "high", "--notes", "closes a hole", "--definition", &newer];
+    product.release("lamp", 2, Behaviour::Good, &about);
     let checked = product.check();
     assert_eq!(checked["releases"], serde_json::json!(["simulated.lamp 2"]), "{checked}");
     let done = wait_until(LONG, || {
@@ -230,6 +228,8 @@ fn a_release_goes_from_the_cloud_to_every_component_of_its_model() {
     let done = done.unwrap();
     assert_eq!((&done["have_it"], &done["of"]), (&lamps.into(), &lamps.into()), "{done:#}");
     assert_eq!(done["importance"], "high");
+    let shown = product.scene.hub.ask(&["definition", "show", "lamp"]).unwrap().text;
+    assert!(shown.contains("revision = 2"), "its definition came with it:\n{shown}");
     let history = product.history();
     assert_eq!(history.len(), lamps, "{history:#?}");
     assert!(history.iter().all(|one| one["outcome"] == "confirmed"), "{history:#?}");

@@ -105,6 +105,14 @@ pub struct Authored {
     pub(super) definition: Definition,
 }
 
+impl Authored {
+    /// What the document says.
+    #[must_use]
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+}
+
 /// Proves who made a definition: a chain from a trusted root, for code signing, to a certificate whose
 /// organisation is the document's maker and whose key made the signature.
 ///

@@ -24,6 +24,7 @@ impl Hub {
         &mut self,
         image: Verified<Image>,
         note: ReleaseNote,
+        definition: Option<&[u8]>,
         rollout: u8,
     ) {
         let manifest = image.manifest();
@@ -41,7 +42,12 @@ impl Hub {
                 }
                 number
             }
-            Some(_) | None => self.begin(&image, note),
+            Some(_) | None => {
+                if let Some(envelope) = definition {
+                    self.define_from_release(&model, counter, envelope);
+                }
+                self.begin(&image, note)
+            }
         };
         // The same bytes may be releases of two models, with two manifests.
         self.updates.images.insert(number, image);

@@ -6,10 +6,10 @@ use crate::{
     event::EventKind,
     hub::Hub,
     persist,
-    update::{BLOCK, Ended, Job, KEPT, Outcome, WINDOW, check_request},
+    update::{BLOCK, Ended, Job, KEPT, MAX_CAMPAIGNS, Outcome, WINDOW, check_request},
 };
 use protocol::{
-    id::{ComponentId, JobId},
+    id::{ComponentId, Digest, JobId},
     message::{
         Blob, BlockRequest, BlockSize, Sequence, UpdateFault, UpdateOffer, UpdateOrder,
         UpdateStatus, UpdateStep, V1, Window,
@@ -194,7 +194,10 @@ impl Hub {
             UpdateStep::Confirmed => self.ask_for_report(id),
             UpdateStep::RolledBack => self.end(id, Outcome::RolledBack, status.fault),
             UpdateStep::Refused => self.end(id, Outcome::Refused, status.fault),
-            UpdateStep::Failed => self.end(id, Outcome::Failed, status.fault),
+            UpdateStep::Failed => {
+                self.doubt_if_hash(id, status.fault);
+                self.end(id, Outcome::Failed, status.fault);
+            }
             UpdateStep::Cancelled => self.end(id, Outcome::Cancelled, status.fault),
             UpdateStep::Idle
             | UpdateStep::Accepted
@@ -203,6 +206,35 @@ impl Hub {
             | UpdateStep::Installing
             | UpdateStep::Trial => {}
         }
+    }
+
+    /// A component that got wrong bytes several times: either what the hub keeps is damaged, or the way there.
+    fn doubt_if_hash(&mut self, id: ComponentId, fault: Option<UpdateFault>) {
+        let wrong = matches!(fault, Some(UpdateFault::ChunkHash | UpdateFault::ImageHash));
+        let image = self.updates.jobs.get(&id).map(|job| job.image);
+        if let Some(image) = image.filter(|_| wrong && self.updates.doubted.len() < MAX_CAMPAIGNS) {
+            self.updates.doubted.insert(image, id);
+        }
+    }
+
+    /// Images that should be hashed anew, because components got other bytes.
+    #[must_use]
+    pub fn doubted_images(&self) -> Vec<Digest> {
+        self.updates.doubted.keys().copied().collect()
+    }
+
+    /// What the hub keeps is right: the bytes were changed on their way. Or it is damaged, and is fetched again.
+    pub(in crate::hub) fn rehashed(&mut self, image: Digest, clean: bool) {
+        let Some(id) = self.updates.doubted.remove(&image) else { return };
+        if clean {
+            let text = "path corruption: it got other bytes than the hub sent; look at what is between both";
+            return self.update_incident(id, text);
+        }
+        self.count("update-refused");
+        let text = format!(
+            "store damage: image {image} in the cache is damaged and is fetched again; look at the disk"
+        );
+        self.event(EventKind::UpdateRefused, None, None, text);
     }
 
     /// A status about no update that is under way: idle, or the end of one that ended.
