@@ -1,4 +1,4 @@
-//! The demo's executable starts itself again as hub, fleet, cloud or a load of the store, from the same libraries as their
+//! The demo's executable starts itself again as hub, fleet, cloud or a load of the store or the log, from the same libraries as their
 //! own executables.
 
 use std::{ffi::OsString, process::ExitCode};
@@ -14,6 +14,7 @@ pub fn act(args: &[OsString]) -> Option<ExitCode> {
         "cloud-stub" => Some(cloud_stub::main_with_args(rest)),
         "hub-without-commit" => Some(without_commit(rest)),
         "store-load" => Some(crate::power_loss::load::main_with_args(&rest)),
+        "log-load" => Some(crate::power_loss::log_load::main_with_args(&rest)),
         _ => None,
     }
 }

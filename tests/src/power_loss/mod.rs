@@ -7,6 +7,7 @@
 mod file;
 mod filesystem;
 pub mod load;
+pub mod log_load;
 
 use file::Cut;
 use filesystem::{Forgetful, State};

@@ -7,6 +7,7 @@
 )]
 
 mod daemon;
+mod log;
 mod store;
 
 use tempfile::TempDir;
