@@ -11,18 +11,22 @@
 //! | [`decision`] | the record of what was relayed |
 //! | [`inventory`] | records with history, presence, clones, exports |
 //! | [`update`] | campaigns: releases brought to components, and what those run |
+//! | [`detect`] | incidents out of records: rules, what is usual, what was seen |
 //! | [`event`] | state events and how floods of them are bounded |
+//! | [`record`] | the typed record of everything that happens: CBOR, OCSF, syslog |
 //! | [`persist`] | what is written under which table and key |
 
 pub mod access;
 pub mod config;
 pub mod decision;
+pub mod detect;
 pub mod effect;
 pub mod event;
 pub mod hub;
 pub mod input;
 pub mod inventory;
 pub mod persist;
+pub mod record;
 pub mod settings;
 pub mod update;
 

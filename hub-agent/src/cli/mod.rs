@@ -10,6 +10,7 @@ mod definition;
 mod doctor;
 mod pairing;
 mod policy;
+mod rules;
 mod show;
 mod update;
 
@@ -128,6 +129,9 @@ enum What {
     /// What each kind of component may do
     #[command(subcommand)]
     Definition(definition::Definition),
+    /// Rules of detection: check, try and explain them; needs no daemon
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// What the gate decides, and why
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -257,6 +261,9 @@ fn obey(cli: Cli, given: usize, output: &Output) -> Result<(), Failure> {
         output.raw(&String::from_utf8_lossy(&script));
         return Ok(());
     }
+    if let What::Rules(command) = &cli.command {
+        return rules::obey(output, command);
+    }
     let set = if let What::Run { set, .. } = &cli.command { set.as_slice() } else { &[] };
     let (mut settings, raw) = read_settings(&cli.common, set)?;
     let hub = Hub::new(&settings.socket);
@@ -303,7 +310,7 @@ fn obey(cli: Cli, given: usize, output: &Output) -> Result<(), Failure> {
             Ok(())
         }
         What::Doctor => doctor::look(&hub, output, &settings),
-        What::Completions { .. } | What::Boot { .. } => Ok(()),
+        What::Completions { .. } | What::Boot { .. } | What::Rules(_) => Ok(()),
     }
 }
 

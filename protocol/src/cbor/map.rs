@@ -4,6 +4,7 @@
 /// A field written `name [?]` is optional and absent when `None`. Unknown keys are refused, but for the
 /// negative ones of a struct declared `ignoring vendor keys`. What `checked by` names looks at fields that
 /// depend on each other.
+#[macro_export]
 macro_rules! int_map {
     (
         $(#[$doc:meta])*
@@ -14,15 +15,15 @@ macro_rules! int_map {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name {
-            $($(#[$field_doc])* pub $field: $crate::cbor::int_map!(@type $($optional)? $type),)+
+            $($(#[$field_doc])* pub $field: $crate::int_map!(@type $($optional)? $type),)+
         }
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
                 use serde::ser::SerializeMap;
-                let present = 0 $(+ usize::from($crate::cbor::int_map!(@present $($optional)? self.$field)))+;
+                let present = 0 $(+ usize::from($crate::int_map!(@present $($optional)? self.$field)))+;
                 let mut map = s.serialize_map(Some(present))?;
-                $($crate::cbor::int_map!(@put map, $key, $($optional)? self.$field);)+
+                $($crate::int_map!(@put map, $key, $($optional)? self.$field);)+
                 map.end()
             }
         }
@@ -41,14 +42,14 @@ macro_rules! int_map {
                     ) -> Result<$name, A::Error> {
                         use serde::de::Error;
                         $(let mut $field: Option<$type> = None;)+
-                        while let Some(key) = map.next_key::<$crate::cbor::int_map!(@key $($vendor)?)>()? {
+                        while let Some(key) = map.next_key::<$crate::int_map!(@key $($vendor)?)>()? {
                             match key {
                                 $($key => $field = Some(map.next_value()?),)+
-                                other => $crate::cbor::int_map!(@other $($vendor)? map, other),
+                                other => $crate::int_map!(@other $($vendor)? map, other),
                             }
                         }
                         let whole = $name {
-                            $($field: $crate::cbor::int_map!(@take $($optional)? $field, $key)?,)+
+                            $($field: $crate::int_map!(@take $($optional)? $field, $key)?,)+
                         };
                         $($check(&whole).map_err(A::Error::custom)?;)?
                         Ok(whole)
@@ -89,5 +90,3 @@ macro_rules! int_map {
     };
     (@take ? $field:ident, $key:literal) => { Ok::<_, A::Error>($field) };
 }
-
-pub(crate) use int_map;

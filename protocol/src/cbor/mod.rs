@@ -10,9 +10,9 @@ mod check;
 mod json;
 mod map;
 
+pub(crate) use crate::int_map;
 pub use check::{Fault, MAX_DEPTH, check, check_text_map};
 pub use json::{from_json, to_json};
-pub(crate) use map::int_map;
 
 use serde::{Serialize, de::DeserializeOwned};
 
