@@ -9,6 +9,8 @@
 //! | [`est`] | the enrolment service |
 //! | [`own`] | the hub's own software: slots, launcher, trial |
 //! | [`store`] | keyed state on disk |
+//! | [`journal`] | the state log: records become sealed entries, in the same commit as what they tell of |
+//! | [`rules`] | detection rules from files |
 //! | [`updates`] | the update repository, and blocks of what it has |
 //! | [`admin`] | the local API |
 //! | [`cli`] | the command line |
@@ -17,10 +19,12 @@
 pub mod admin;
 pub mod cli;
 pub mod est;
+pub mod journal;
 pub mod links;
 pub mod own;
 pub mod people;
 pub mod pki;
+pub mod rules;
 pub mod run;
 pub mod settings;
 pub mod store;

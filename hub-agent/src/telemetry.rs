@@ -40,7 +40,7 @@ pub fn log(event: &StateEvent) {
     match event.severity {
         Severity::Info => tracing::info!(kind, component, refusal, times, "{text}"),
         Severity::Low => tracing::info!(kind, component, refusal, times, "{text}"),
-        Severity::Medium | Severity::High => {
+        Severity::Medium | Severity::High | Severity::Critical => {
             tracing::warn!(kind, component, refusal, times, "{text}")
         }
     }

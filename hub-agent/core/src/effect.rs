@@ -7,6 +7,7 @@ use crate::{
     },
     event::StateEvent,
     persist::Table,
+    record::Record,
     update::OwnOrder,
 };
 use protocol::{
@@ -27,8 +28,10 @@ pub struct Effects {
     pub cuts: Vec<Cut>,
     /// What is wanted of the hub's own software.
     pub own: Vec<OwnOrder>,
-    /// What happened, for the log.
+    /// What happened, for people.
     pub events: Vec<StateEvent>,
+    /// The same and more, for the log; the shell says under which numbers with [`crate::Input::Recorded`].
+    pub records: Vec<Record>,
     /// The answer to whoever asked.
     pub answer: Answer,
 }

@@ -1,5 +1,6 @@
 //! State events: what happened, in the words of the detection rules, and a bound on floods of them.
 
+use crate::record::{Peer, Word};
 use protocol::{id::ComponentId, refusal::Refusal, time::Timestamp};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, time::Duration};
@@ -125,6 +126,10 @@ kinds! {
     UpdateOwnTrouble "update.own-trouble" High,
     /// What a component runs is not what it should be.
     FirmwareMismatch "firmware.mismatch" High,
+    /// The stored log was edited, cut, reordered or set back.
+    LogDamaged "log.damaged" Critical,
+    /// An incident was opened, went on or was closed.
+    Incident "incident" Medium,
     /// The hub is at its own secure default again.
     HubReset "hub.reset" Medium,
     /// The daemon's settings were read again.
@@ -163,6 +168,8 @@ pub enum Severity {
     Medium,
     /// The owner should act.
     High,
+    /// The owner should act at once.
+    Critical,
 }
 
 /// Something that happened.
@@ -180,10 +187,29 @@ pub struct StateEvent {
     /// The reason, where something was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// The other end of the connection; shown by its address.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "address")]
+    pub peer: Option<Peer>,
+    /// Who did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Word>,
+    /// What it was about: a topic, a setting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Word>,
+    /// In a stable word, where it is no refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Word>,
+    /// Whether it is a failure although its kind is none.
+    #[serde(skip)]
+    pub failed: bool,
     /// In plain words.
     pub text: String,
     /// How often within a second.
     pub times: u32,
+}
+
+fn address<S: serde::Serializer>(peer: &Option<Peer>, s: S) -> Result<S::Ok, S::Error> {
+    peer.as_ref().map(|peer| peer.ip.0).serialize(s)
 }
 
 /// Different acts of one kind, about one component and by one actor, that are told of within the span; further
@@ -216,8 +242,19 @@ fn key(event: &StateEvent) -> Key {
             | EventKind::UpdateStep
             | EventKind::UpdateIncident
     );
-    let words = if is_act { event.text.clone() } else { String::new() };
+    let words = if is_act { event.text.clone() } else { circumstances(event) };
     (event.kind, event.component, event.refusal, words)
+}
+
+/// Who did something from where, and to what: what is equal in this is the same, whatever its words.
+fn circumstances(event: &StateEvent) -> String {
+    let StateEvent { peer, actor, subject, .. } = event;
+    if peer.is_none() && actor.is_none() && subject.is_none() {
+        return String::new();
+    }
+    let peer = peer.as_ref().map_or(String::new(), |peer| peer.ip.0.to_string().replace(':', "."));
+    let word = |word: &Option<Word>| word.as_deref().unwrap_or_default().to_owned();
+    format!("{peer}: {} {}", word(actor), word(subject))
 }
 
 /// Who did what the words tell: they begin with it.
@@ -236,8 +273,10 @@ impl Coalescer {
     /// remembered, the oldest makes room, and what was counted of it comes first.
     pub(crate) fn admit(&mut self, event: StateEvent, mono: Duration) -> Vec<StateEvent> {
         let mut key = key(&event);
+        let mut event = event;
         if !self.open.contains_key(&key) && self.acts_like(&key, mono) >= ACTS {
             key.3.clear();
+            (event.actor, event.subject) = (None, None);
         }
         if let Some((since, counted)) = self.open.get_mut(&key)
             && mono.saturating_sub(*since) < SPAN
@@ -297,6 +336,11 @@ mod tests {
             severity: Severity::Low,
             component: None,
             refusal: Some(Refusal::ForeignTopic),
+            peer: None,
+            actor: None,
+            subject: None,
+            code: None,
+            failed: false,
             text: String::new(),
             times: 1,
         };
@@ -318,6 +362,11 @@ mod tests {
             severity: Severity::Medium,
             component: None,
             refusal: Some(Refusal::NotPermitted),
+            peer: None,
+            actor: None,
+            subject: None,
+            code: None,
+            failed: false,
             text: format!("{who}: rename to {n}"),
             times: 1,
         };
@@ -341,6 +390,11 @@ mod tests {
             severity: Severity::Info,
             component: None,
             refusal: None,
+            peer: None,
+            actor: None,
+            subject: None,
+            code: None,
+            failed: false,
             text: format!("person {n}: acts"),
             times: 1,
         };

@@ -3,6 +3,7 @@
 use crate::{
     access::gate::{Inbound, Permitted},
     effect::Occasion,
+    record::Record,
     update::{OwnNews, ReleaseNote},
 };
 use protocol::{
@@ -143,6 +144,17 @@ pub enum Input {
     Own(OwnNews),
     /// How the update repository is.
     Repository(RepositoryState),
+    /// Records were made durable in the log.
+    Recorded {
+        /// The number of the first; the others follow.
+        first: u64,
+        /// The records.
+        records: Vec<Record>,
+    },
+    /// The log was edited, cut or set back; in words, with where it is kept.
+    LogDamaged(String),
+    /// So many records were lost, because nothing could be written for too long.
+    Unrecorded(u64),
     /// The daemon read its settings again, and why they were not taken, if so.
     SettingsRead(Option<String>),
     /// The cloud wants something of a component.
@@ -439,6 +451,17 @@ pub enum Command {
     Campaign(ModelId, UpdateWish),
     /// Be told of updates of a component, or not.
     Notices(ComponentId, bool),
+    /// Make what the log holds of a component, or everything, unreadable for good.
+    Dispose(Option<ComponentId>),
+    /// Note that somebody looked at an incident, or close it.
+    Incident {
+        /// Which.
+        number: u64,
+        /// Why.
+        reason: Note,
+        /// Whether it is over.
+        closes: bool,
+    },
 }
 
 /// The connection to the cloud.

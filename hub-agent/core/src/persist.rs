@@ -5,6 +5,7 @@ use crate::{
     access::people::Account,
     config::Configured,
     decision::Decision,
+    detect::{IncidentChange, incident::MAX_INCIDENTS},
     effect::Write,
     inventory::record::Record,
     update::{Campaign, Ended, Firmware, Job},
@@ -46,6 +47,10 @@ pub enum Table {
     Ended,
     /// Who wants to be told of updates of which component no more.
     Notices,
+    /// Incidents as they are now, by number.
+    Incidents,
+    /// What is usual for components, by id.
+    Habits,
     /// The update repository's verified metadata and their floors, by name; the shell's own.
     Repository,
 }
@@ -66,6 +71,8 @@ impl Table {
         Self::Firmware,
         Self::Ended,
         Self::Notices,
+        Self::Incidents,
+        Self::Habits,
         Self::Repository,
     ];
 
@@ -86,6 +93,8 @@ impl Table {
             Self::Firmware => "firmware",
             Self::Ended => "updates-ended",
             Self::Notices => "update-notices",
+            Self::Incidents => "incidents",
+            Self::Habits => "habits",
             Self::Repository => "repository",
         }
     }
@@ -128,6 +137,21 @@ const COUNTERS: &[u8] = b"counters";
 pub(crate) fn put_record(record: &Record) -> Write {
     let value = serde_json::to_vec(record).expect("records have no failing cases");
     Write { table: Table::Components, key: record.id.as_bytes().to_vec(), value: Some(value) }
+}
+
+pub(crate) fn put_habits(id: ComponentId, learnt: Vec<u8>) -> Write {
+    Write { table: Table::Habits, key: id.as_bytes().to_vec(), value: Some(learnt) }
+}
+
+/// An incident as it became. The oldest row leaves the store; the log keeps every change.
+pub(crate) fn put_incident(change: &IncidentChange) -> Vec<Write> {
+    let number = change.incident.number;
+    let value = serde_json::to_vec(change).expect("incidents have no failing cases");
+    let key = |number: u64| number.to_be_bytes().to_vec();
+    let put = Write { table: Table::Incidents, key: key(number), value: Some(value) };
+    let oldest = number.checked_sub(2 * MAX_INCIDENTS as u64).map(key);
+    let gone = oldest.map(|key| Write { table: Table::Incidents, key, value: None });
+    [Some(put), gone].into_iter().flatten().collect()
 }
 
 pub(crate) fn put_counters(counters: &Counters) -> Write {
@@ -239,6 +263,8 @@ pub(crate) enum Restored {
     Firmware(ComponentId, Firmware),
     Ended(Ended),
     Quiet(Option<Slug>, ComponentId),
+    Incident(Box<IncidentChange>),
+    Habits(ComponentId, Vec<u8>),
     Nothing,
 }
 
@@ -277,6 +303,13 @@ pub(crate) fn restore(table: Table, key: &[u8], value: &[u8]) -> Result<Restored
         }
         Table::Notices => serde_json::from_slice(value)
             .map(|(who, id)| Restored::Quiet(who, id))
+            .map_err(|e| error(e.to_string())),
+        Table::Habits => {
+            let id = id_of(key).ok_or_else(|| error("a key that is no id".into()))?;
+            Ok(Restored::Habits(id, value.to_vec()))
+        }
+        Table::Incidents => serde_json::from_slice(value)
+            .map(|change| Restored::Incident(Box::new(change)))
             .map_err(|e| error(e.to_string())),
         Table::Firmware => {
             let id = id_of(key).ok_or_else(|| error("a key that is no id".into()))?;

@@ -2,9 +2,10 @@
 
 use crate::{
     access::{people::LONGEST, policy::Anchor},
+    detect::RuleSet,
     update::UpdateRules,
 };
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 /// What the owner may set; the shell reads it from its settings.
 #[derive(Clone, Debug)]
@@ -27,8 +28,26 @@ pub struct HubSettings {
     pub anchors: Vec<Anchor>,
     /// What the owner wants of updates.
     pub updates: UpdateRules,
+    /// What is looked for in records, and what the hub does about it by itself.
+    pub detection: DetectionRules,
     /// Drawn at each start: nobody can foretell the numbers made of it.
     pub seed: [u8; 32],
+}
+
+/// What the owner wants of detection.
+#[derive(Clone, Debug)]
+pub struct DetectionRules {
+    /// The rules in force.
+    pub rules: RuleSet,
+    /// Whether the hub does by itself what a rule lets it do: quarantine or cut a component, pause campaigns.
+    pub respond: bool,
+}
+
+impl Default for DetectionRules {
+    fn default() -> Self {
+        static SHIPPED: OnceLock<RuleSet> = OnceLock::new();
+        Self { rules: SHIPPED.get_or_init(RuleSet::shipped).clone(), respond: false }
+    }
 }
 
 impl Default for HubSettings {
@@ -43,6 +62,7 @@ impl Default for HubSettings {
             login_life: LONGEST,
             anchors: Vec::new(),
             updates: UpdateRules::default(),
+            detection: DetectionRules::default(),
             seed: [0; 32],
         }
     }

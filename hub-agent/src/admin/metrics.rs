@@ -27,6 +27,13 @@ pub(super) fn text(cell: &HubCell) -> String {
         "counter",
         vec![(String::new(), status.messages)],
     );
+    let open = cell.look(|hub| hub.incidents().open()) as u64;
+    family(
+        "hub_incidents_open",
+        "Incidents that are not closed",
+        "gauge",
+        vec![(String::new(), open)],
+    );
     let connected = u64::from(cell.handle().connections());
     family(
         "hub_mqtt_connections",

@@ -2,6 +2,7 @@
 
 mod config;
 mod definitions;
+mod log;
 mod metrics;
 mod people;
 mod routes;

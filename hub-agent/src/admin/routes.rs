@@ -1,7 +1,7 @@
 //! One request of the local API.
 
 use super::{
-    config, definitions, metrics,
+    config, definitions, log, metrics,
     people::{self, Caller, Who},
     updates,
 };
@@ -123,9 +123,11 @@ fn not_known(cell: &HubCell, why: &str, uid: Option<u32>) -> Failure {
 /// What looking at a path is to the gate.
 fn looking(path: &[&str]) -> Operation {
     match path {
-        ["v1", "events" | "inventory" | "decisions" | "metrics" | "explain", ..] => {
-            Operation::Audit
-        }
+        [
+            "v1",
+            "log" | "incidents" | "events" | "inventory" | "decisions" | "metrics" | "explain",
+            ..,
+        ] => Operation::Audit,
         ["v1", "accounts", ..] => Operation::Accounts,
         ["v1", "pairing"] => Operation::Install,
         _ => Operation::Look,
@@ -222,6 +224,13 @@ async fn route(
         }
         (&Method::GET, ["v1", "definitions", kind]) => definitions::show(cell, kind, query),
         (&Method::POST, ["v1", "definitions"]) => definitions::add(cell, by, body).await,
+        (&Method::GET, ["v1", "log"]) => log::records(cell, query).await,
+        (&Method::GET, ["v1", "log", "heads"]) => log::heads(cell).await,
+        (&Method::GET, ["v1", "log", "prove", number]) => log::prove(cell, number).await,
+        (&Method::GET, ["v1", "incidents"]) => Ok(log::incidents(cell)),
+        (&Method::GET, ["v1", "incidents", number]) => log::incident(cell, number),
+        (&Method::POST, ["v1", "incidents", number]) => log::act(cell, by, number, body).await,
+        (&Method::POST, ["v1", "dispose"]) => log::dispose(cell, by, body).await,
         (&Method::GET, ["v1", "events"]) => Ok(Body::Json(events(cell, query).await)),
         (&Method::GET, ["v1", "metrics"]) => Ok(Body::Text(metrics::text(cell))),
         _ => Err(Failure {

@@ -224,7 +224,11 @@ fn unusable(error: StoreError) -> anyhow::Error {
         StoreError::Damaged { .. } | StoreError::Format { .. } => {
             Refused::FloorsDamaged(error.to_string()).into()
         }
-        StoreError::InUse(_) | StoreError::Full { .. } | StoreError::Io(_) => error.into(),
+        StoreError::InUse(_)
+        | StoreError::Full { .. }
+        | StoreError::Io(_)
+        | StoreError::Log(_)
+        | StoreError::LogDamaged(_) => error.into(),
     }
 }
 

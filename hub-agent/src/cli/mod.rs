@@ -8,6 +8,7 @@ mod component;
 mod config;
 mod definition;
 mod doctor;
+mod log;
 mod pairing;
 mod policy;
 mod rules;
@@ -160,7 +161,15 @@ enum What {
     /// The inventory for other tools
     #[command(subcommand)]
     Inventory(Inventory),
-    /// What happened
+    /// The state log: what happened, so that nobody can quietly edit it
+    #[command(subcommand)]
+    Log(log::Log),
+    /// What was found in it
+    #[command(subcommand)]
+    Incident(log::Incident),
+    /// Make what the log holds of a component, or everything, unreadable for good
+    Dispose(log::Dispose),
+    /// The newest events, in short
     #[command(subcommand)]
     Event(EventCommand),
     /// The daemon's counters, in Prometheus' text format
@@ -301,6 +310,9 @@ fn obey(cli: Cli, given: usize, output: &Output) -> Result<(), Failure> {
             export(&hub, output, format, file)
         }
         What::Event(EventCommand::List { since, follow }) => events(&hub, output, since, follow),
+        What::Log(command) => log::obey(&hub, output, &settings.data_dir, command),
+        What::Incident(command) => log::incident(&hub, output, command),
+        What::Dispose(what) => log::dispose(&hub, output, &what),
         What::Metrics => {
             output.raw(&hub.text("/v1/metrics")?);
             Ok(())

@@ -1,14 +1,11 @@
 //! `hub-agent rules …`: works on files, without the daemon.
 
 use super::{Failure, show::Output};
+use crate::rules::{self, RuleFiles};
 use clap::{Args, Subcommand};
-use hub_core::detect::rules::{self, MAX_FILE, MAX_RULES, RuleFile, RuleSet, Sample, shipped};
+use hub_core::detect::rules::{RuleFile, RuleSet, Sample, explain as explained, shipped};
 use serde_json::{Value, json};
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub(super) enum Rules {
@@ -46,7 +43,10 @@ pub(super) fn obey(output: &Output, command: &Rules) -> Result<(), Failure> {
 }
 
 fn compile(output: &Output, which: &Which) -> Result<RuleSet, Failure> {
-    let read = read(&which.files)?;
+    let read = rules::read(&which.files).map_err(|error| match error {
+        RuleFiles::NoText(_) => Failure::Verification(error.to_string()),
+        RuleFiles::TooMany | RuleFiles::Unreadable { .. } => Failure::Failed(error.to_string()),
+    })?;
     let mut files = if which.alone { Vec::new() } else { shipped() };
     files.extend(read.iter().map(|(name, text)| RuleFile { name, text }));
     RuleSet::compile(&files).map_err(|errors| {
@@ -60,44 +60,6 @@ fn compile(output: &Output, which: &Which) -> Result<RuleSet, Failure> {
         let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
         Failure::Verification(format!("the rules have mistakes:\n{}", lines.join("\n")))
     })
-}
-
-/// Names and texts of files; folders stand for the `.yml` and `.yaml` files in them, by name.
-fn read(paths: &[PathBuf]) -> Result<Vec<(String, String)>, Failure> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            files.extend(listed(path)?);
-        } else {
-            files.push(path.clone());
-        }
-    }
-    if files.len() > MAX_RULES {
-        return Err(Failure::Failed(format!("more than {MAX_RULES} files")));
-    }
-    files.iter().map(|path| Ok((path.display().to_string(), text(path)?))).collect()
-}
-
-fn listed(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let failed = |error| Failure::Failed(format!("{}: {error}", folder.display()));
-    let entries: Result<Vec<_>, _> = std::fs::read_dir(folder).map_err(failed)?.collect();
-    let paths = entries.map_err(failed)?.into_iter().map(|entry| entry.path());
-    let is_yaml = |path: &PathBuf| {
-        path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml")
-    };
-    let mut paths: Vec<_> = paths.filter(is_yaml).collect();
-    paths.sort();
-    Ok(paths)
-}
-
-/// One byte more than allowed is read, so that too large a file is refused and not cut.
-fn text(path: &Path) -> Result<String, Failure> {
-    let failed = |error| Failure::Failed(format!("{}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    let opened = File::open(path).map_err(failed)?;
-    opened.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    String::from_utf8(bytes)
-        .map_err(|_| Failure::Verification(format!("{}:1: no UTF-8 text", path.display())))
 }
 
 fn check(output: &Output, rules: &RuleSet) -> Result<(), Failure> {
@@ -168,13 +130,12 @@ fn explain(output: &Output, rules: &RuleSet, wanted: Option<&str>) -> Result<(),
                 "incident": one.id.as_str(), "title": one.title.as_str(), "advice": one.advice.as_str(),
                 "response": one.response.word(), "file": one.file,
                 "attack": one.attack.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
-                "explained": rules::explain(rules, *at as u16),
+                "explained": explained(rules, *at as u16),
             })
         })
         .collect();
     output.answer(&json!(answer), |_| {
-        let texts: Vec<_> =
-            chosen.iter().map(|(at, _)| rules::explain(rules, *at as u16)).collect();
+        let texts: Vec<_> = chosen.iter().map(|(at, _)| explained(rules, *at as u16)).collect();
         output.raw(&texts.join("\n"));
     });
     Ok(())

@@ -163,7 +163,7 @@ impl Gate for ComponentGate {
 
     fn disconnected(&self, who: &Principal, link: LinkId, why: Closed) {
         let why = match why {
-            Closed::Left => "it left in order",
+            Closed::Left => hub_core::hub::LEFT,
             Closed::Lost => "the connection was lost",
             Closed::Silent => "it was silent for too long",
             Closed::TakenOver => "it connected anew",

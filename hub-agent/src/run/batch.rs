@@ -3,11 +3,13 @@
 //! One batch is under way at most; while it is, the next collects. Whatever a failed batch held goes
 //! back beneath the next one, so nothing the hub believes is ever missing from the store for good.
 
-use crate::store::{Job, whole_key};
-use hub_core::{Cut, Outbound, Permitted, Write, update::OwnOrder};
+use crate::store::{Batch, Job, whole_key};
+use hub_core::{Cut, Outbound, Permitted, Write, record::Record, update::OwnOrder};
 use mqtt_endpoint::CommitId;
-use std::collections::BTreeMap;
 use tokio::sync::oneshot;
+
+/// Records that wait for a disk that takes none; further ones are counted and lost, the oldest stay.
+const MOST_RECORDS: usize = 8192;
 
 /// Something that may be seen only when its commit is durable.
 pub(super) enum Deferred {
@@ -25,9 +27,13 @@ pub(super) enum Deferred {
 pub(super) struct Batches {
     /// Number of the batch that collects.
     number: CommitId,
-    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    writes: Batch,
+    /// What happened, for the log.
+    records: Vec<Record>,
     deferred: Vec<Deferred>,
     under_way: Option<Vec<Deferred>>,
+    /// Records that were lost because the disk took none for too long.
+    pub(super) dropped: u64,
     /// Whether the last commit failed, so that the next is a trial.
     pub(super) failing: bool,
 }
@@ -49,27 +55,36 @@ impl Batches {
         self.writes.insert(whole_key(table, key), value);
     }
 
+    /// Adds records; the answer is the number of the commit that will hold them.
+    pub(super) fn record(&mut self, records: Vec<Record>) -> CommitId {
+        self.records.extend(records);
+        self.number
+    }
+
     pub(super) fn defer(&mut self, deferred: Deferred) {
         self.deferred.push(deferred);
     }
 
     /// The next job, unless one is under way or there is nothing to do.
     pub(super) fn next(&mut self) -> Option<Job> {
-        if self.under_way.is_some() || self.writes.is_empty() {
+        if self.under_way.is_some() || (self.writes.is_empty() && self.records.is_empty()) {
             return None;
         }
         let id = self.number;
         self.number += 1;
         self.under_way = Some(std::mem::take(&mut self.deferred));
-        Some(Job::Commit { id, batch: std::mem::take(&mut self.writes) })
+        let (batch, records) =
+            (std::mem::take(&mut self.writes), std::mem::take(&mut self.records));
+        Some(Job::Commit { id, batch, records })
     }
 
     /// A job ended; the answer is what waited for it.
-    pub(super) fn ended(
-        &mut self,
-        returned: Option<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
-    ) -> Vec<Deferred> {
-        if let Some(returned) = returned {
+    pub(super) fn ended(&mut self, returned: Option<(Batch, Vec<Record>)>) -> Vec<Deferred> {
+        if let Some((returned, mut records)) = returned {
+            records.append(&mut self.records);
+            self.dropped += records.len().saturating_sub(MOST_RECORDS) as u64;
+            records.truncate(MOST_RECORDS);
+            self.records = records;
             for (key, value) in returned {
                 self.writes.entry(key).or_insert(value);
             }
@@ -78,6 +93,6 @@ impl Batches {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.under_way.is_none() && self.writes.is_empty()
+        self.under_way.is_none() && self.writes.is_empty() && self.records.is_empty()
     }
 }

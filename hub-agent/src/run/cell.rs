@@ -7,9 +7,10 @@ use super::{
     shutdown,
 };
 use crate::{
+    journal::{Ask, Question},
     pki::{PkiError, ca::HubCa, maker::Maker, signer::Signer, verify::Revoked},
     settings::Settings,
-    store::{Committer, Completion},
+    store::{Committer, Completion, Job, StoreError},
     telemetry,
     updates::{BlockServer, Repository},
 };
@@ -343,9 +344,13 @@ impl HubCell {
     }
 
     fn carry_out(&self, effects: Effects) -> (Answer, Option<CommitId>) {
-        let Effects { writes, sends, cuts, own, events, answer } = effects;
+        let Effects { writes, sends, cuts, own, events, records, answer } = effects;
         let mut batches = self.batches.borrow_mut();
         let commit = (!writes.is_empty()).then(|| batches.add(writes));
+        if !records.is_empty() {
+            batches.record(records);
+            self.dirty.notify_one();
+        }
         if !events.is_empty() {
             let mut ring = self.events.borrow_mut();
             for event in events {
@@ -472,14 +477,15 @@ impl HubCell {
     }
 
     fn completed(&self, completion: Completion) {
-        let Completion { id, result } = completion;
+        let Completion { id, recorded, result } = completion;
         let (failure, returned) = match result {
             Ok(()) => (None, None),
-            Err((error, batch)) => (Some(error), Some(batch)),
+            Err((error, batch, records)) => (Some(error), Some((batch, records))),
         };
         let mut batches = self.batches.borrow_mut();
         batches.failing = failure.is_some();
         let deferred = batches.ended(returned);
+        let lost = if failure.is_none() { std::mem::take(&mut batches.dropped) } else { 0 };
         drop(batches);
         let unavailable =
             Refused { reason: ReasonCode::ServerBusy, word: Refusal::StoreUnavailable.slug() };
@@ -503,7 +509,25 @@ impl HubCell {
             tracing::warn!("{error}");
         }
         self.apply(Input::Store(state));
+        if lost > 0 {
+            self.apply(Input::Unrecorded(lost));
+        }
+        if let Some((first, records)) = recorded {
+            self.apply(Input::Recorded { first, records });
+        }
         self.commit(false);
+    }
+
+    /// Asks the log something.
+    ///
+    /// # Errors
+    /// When the log cannot answer, or too many questions wait.
+    pub async fn ask_log(&self, question: Question) -> Result<serde_json::Value, StoreError> {
+        let (answer, waiter) = oneshot::channel();
+        let job = Job::Ask(Box::new(Ask { question, answer }));
+        let busy = || StoreError::Log("it is busy; ask again".into());
+        self.committer.borrow().submit(job).map_err(|_| busy())?;
+        waiter.await.map_err(|_| StoreError::Log("the store's thread ended".into()))?
     }
 
     /// Takes no more, commits what there is and ends.

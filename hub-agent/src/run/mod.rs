@@ -12,11 +12,13 @@ pub use clock::Clock;
 pub use events::EventRing;
 
 use crate::{
-    admin, est, links,
+    admin, est,
+    journal::{Journal, JournalSettings, Question, aside, head_of, set_aside},
+    links,
     own::Keeper,
     pki::{ca::HubCa, files, maker::Maker, verify},
     settings::Settings,
-    store::{Committer, Disk, DiskSettings, Durability, Seal, Stored},
+    store::{Committer, Disk, DiskSettings, Durability, Seal, StoreError, Stored},
     updates::{BlockServer, Repository},
 };
 use anyhow::Context;
@@ -25,6 +27,13 @@ use mqtt_endpoint::{Endpoint, Handle, tls};
 use protocol::id::Label;
 use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, signal::unix::Signal, task::LocalSet};
+
+/// What the hub learns again at a start: milliseconds, and records.
+const WEEK: u64 = 7 * 24 * 3600 * 1000;
+const RECALLED: u64 = 100_000;
+
+/// How often what is due leaves the log.
+const RETENTION: Duration = Duration::from_secs(3600);
 
 /// How often the hub is told the time.
 const TICK: Duration = Duration::from_secs(1);
@@ -72,8 +81,10 @@ pub async fn daemon(
         .filter(|(table, ..)| table == EventRing::table())
         .map(|(_, _, value)| value.clone());
     let events = EventRing::restore(old);
-    let hub = restore(&settings, &ca, stored, &clock)?;
-    let (committer, completions) = Committer::start(disk)?;
+    let at_least = head_of(&stored);
+    let mut hub = restore(&settings, &ca, stored, &clock)?;
+    let (log, trouble) = open_log(&settings, &ca, at_least, (&mut hub, &clock))?;
+    let (committer, completions) = Committer::start(disk, log)?;
     let handle = Handle::new(settings.mqtt.clone());
     let signer = ca.signer(clock.now().wall)?;
     let handed = handle.clone();
@@ -92,6 +103,9 @@ pub async fn daemon(
         settings,
     };
     let cell = HubCell::new(parts);
+    if let Some(trouble) = trouble {
+        cell.apply(hub_core::Input::LogDamaged(trouble));
+    }
     let settings = cell.settings().clone();
     if let Some(folder) = &settings.definitions {
         definitions::put_in_force(&cell, folder)?;
@@ -108,6 +122,7 @@ pub async fn daemon(
     serve(&cell, handle, mqtt, est)?;
     let api = admin::serve(socket, cell.clone());
     tokio::task::spawn_local(api);
+    tokio::task::spawn_local(retain(cell.clone()));
     tokio::task::spawn_local(read_again(cell.clone(), shutdown::hang_ups()?, reread));
     match &settings.cloud {
         Some(cloud) => drop(tokio::task::spawn_local(links::cloud::run(
@@ -136,6 +151,17 @@ pub async fn daemon(
     result
 }
 
+/// Takes out of the log what is due, again and again.
+async fn retain(cell: Rc<HubCell>) {
+    let mut due = tokio::time::interval(RETENTION);
+    loop {
+        due.tick().await;
+        if let Err(error) = cell.ask_log(Question::Retain(cell.now().wall.0)).await {
+            tracing::warn!("nothing was taken out of the log: {error}");
+        }
+    }
+}
+
 async fn read_again(cell: Rc<HubCell>, mut hang_ups: Signal, reread: Reread) {
     while hang_ups.recv().await.is_some() {
         let read = reread().and_then(|settings| {
@@ -153,6 +179,50 @@ fn open_store(settings: &Settings, durability: Durability) -> anyhow::Result<Dis
     let path = settings.data_dir.join("store");
     let settings = DiskSettings { path, low_water: settings.low_water, durability };
     Ok(Disk::open(settings, Seal::new(&key))?)
+}
+
+/// Opens the state log, and lets the hub learn of the last week from it. One that was edited, cut or set back is set
+/// aside as evidence, and a new one begins under another name: the product goes on, and its owner is told.
+fn open_log(
+    settings: &Settings,
+    ca: &HubCa,
+    at_least: Option<state_log::Head>,
+    (hub, clock): (&mut Hub, &Clock),
+) -> anyhow::Result<(Journal, Option<String>)> {
+    let folder = settings.data_dir.join("log");
+    let how = |before: u32, at_least| JournalSettings {
+        folder: folder.clone(),
+        secrets: settings.data_dir.join("pki"),
+        origin: match before {
+            0 => format!("hub-agent/{}", ca.hub_id()),
+            before => format!("hub-agent/{}/{}", ca.hub_id(), before + 1),
+        },
+        keep: settings.state_log.keep.clone(),
+        bytes: settings.state_log.bytes,
+        at_least,
+    };
+    let (mut log, opening, trouble) = match Journal::open(how(aside(&folder), at_least)) {
+        Ok((log, opening)) => (log, opening, None),
+        Err(StoreError::LogDamaged(why)) => {
+            let (kept, number) = set_aside(&folder)?;
+            let (log, opening) = Journal::open(how(number, None))?;
+            let text = format!("{why}; it is kept as {}, and a new log begins", kept.display());
+            (log, opening, Some(text))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(torn) = opening.torn {
+        tracing::warn!(
+            "the state log: a batch that was not acknowledged is gone, from record {}",
+            torn.first
+        );
+    }
+    for file in opening.rebuilt {
+        tracing::info!("the state log: {file} was made anew");
+    }
+    let from = clock.now().wall.0.saturating_sub(WEEK);
+    log.recall(from, RECALLED, |number, record| hub.recall(number, record))?;
+    Ok((log, trouble))
 }
 
 /// The store's key, made at the first start beside the CA's.

@@ -111,6 +111,28 @@ pub const KEYS: &[Key] = &[
         "",
         "folder of the hub's own executables; empty: slots in the data folder",
     ),
+    key(
+        "state_log.life",
+        "90d",
+        "how long enrolments, configurations, updates and connections stay in the state log",
+    ),
+    key("state_log.security", "365d", "how long refusals and what looks like an attack stay there"),
+    key("state_log.usage", "30d", "how long components' use stays there: load, traffic, battery"),
+    key(
+        "state_log.bytes",
+        "1073741824",
+        "bytes of the state log; above it the oldest records go, incidents excepted",
+    ),
+    key(
+        "detection.rules",
+        "",
+        "folder of your own detection rules (*.yml), besides those of the hub; empty: none",
+    ),
+    key(
+        "detection.respond",
+        "false",
+        "whether the hub does by itself what a rule lets it do: quarantine, cut, pause campaigns",
+    ),
     key("log.format", "text", "text, json or journal"),
     key("log.level", "info", "error, warn, info, debug or trace"),
 ];

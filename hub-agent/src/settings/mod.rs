@@ -47,6 +47,16 @@ pub enum SettingsError {
         /// What it is.
         value: String,
     },
+    /// Detection rules with mistakes.
+    #[error(
+        "detection.rules: the rules in {folder} are not usable; see: hub-agent rules check\n{why}"
+    )]
+    Rules {
+        /// Where.
+        folder: String,
+        /// Every mistake, by file and line.
+        why: String,
+    },
     /// Settings that need each other.
     #[error("the settings of `cloud` belong together: `{missing}` is missing")]
     Incomplete {

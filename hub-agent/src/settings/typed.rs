@@ -1,16 +1,24 @@
 //! Typed settings: a value that exists can be used.
 
 use super::{Raw, SettingsError, keys};
-use crate::est::EstLimits;
+use crate::{est::EstLimits, rules};
 use hub_core::{
     HubSettings,
     access::people::LONGEST,
+    record::Keep,
+    settings::DetectionRules,
     update::{UpdateRules, Window},
 };
 use mqtt_endpoint::Limits;
 use protocol::id::{Label, ModelId};
 use serde::Deserialize;
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 /// Everything the daemon needs to know.
 #[derive(Clone, Debug)]
@@ -47,10 +55,21 @@ pub struct Settings {
     pub updates: Option<UpdateSettings>,
     /// The hub's own software, if it updates itself.
     pub own: Option<OwnSettings>,
+    /// What stays in the state log.
+    pub state_log: StateLogSettings,
     /// How to log.
     pub log_format: LogFormat,
     /// How much to log.
     pub log_level: String,
+}
+
+/// What stays in the state log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateLogSettings {
+    /// How long each class stays.
+    pub keep: BTreeMap<Keep, Duration>,
+    /// The most bytes.
+    pub bytes: u64,
 }
 
 /// Who may connect to the local socket.
@@ -161,6 +180,7 @@ impl Settings {
             cloud: read.cloud()?,
             updates: read.updates()?,
             own: read.own()?,
+            state_log: read.state_log()?,
             log_format: read.log_format()?,
             log_level: read.text("log.level").to_owned(),
             data_dir,
@@ -250,7 +270,33 @@ impl Reader<'_> {
             anchors: Vec::new(),
             seed: [0; 32],
             updates: self.update_rules()?,
+            detection: self.detection()?,
         })
+    }
+
+    fn state_log(&self) -> Result<StateLogSettings, SettingsError> {
+        let keep = [
+            (Keep::Life, "state_log.life"),
+            (Keep::Security, "state_log.security"),
+            (Keep::Usage, "state_log.usage"),
+        ];
+        let keep = keep.into_iter().map(|(class, key)| Ok((class, self.duration(key)?)));
+        let bytes = self.count("state_log.bytes")?;
+        Ok(StateLogSettings { keep: keep.collect::<Result<_, SettingsError>>()?, bytes })
+    }
+
+    fn detection(&self) -> Result<DetectionRules, SettingsError> {
+        let respond = match self.text("detection.respond") {
+            "true" => true,
+            "false" => false,
+            _ => return Err(self.wrong("detection.respond", "true or false")),
+        };
+        let rules = match self.text("detection.rules") {
+            "" => DetectionRules::default().rules,
+            folder => rules::with_own(Path::new(folder))
+                .map_err(|why| SettingsError::Rules { folder: folder.to_owned(), why })?,
+        };
+        Ok(DetectionRules { rules, respond })
     }
 
     fn update_rules(&self) -> Result<UpdateRules, SettingsError> {

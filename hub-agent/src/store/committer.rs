@@ -4,6 +4,8 @@ use super::{
     StoreError,
     disk::{Batch, Disk},
 };
+use crate::journal::{Ask, Journal};
+use hub_core::record::Record;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc::{Receiver, SyncSender, sync_channel},
@@ -14,6 +16,9 @@ use tokio::sync::mpsc;
 /// Batches under way; the loop submits the next only when the last has ended.
 const UNDER_WAY: usize = 1;
 
+/// Questions about the log that wait.
+const ASKS: usize = 8;
+
 /// What the thread is asked.
 pub enum Job {
     /// Make this durable.
@@ -22,7 +27,11 @@ pub enum Job {
         id: u64,
         /// What.
         batch: Batch,
+        /// What happened, for the log: it is durable before what it is about is.
+        records: Vec<Record>,
     },
+    /// Something else of the log.
+    Ask(Box<Ask>),
     /// See whether a commit would work again.
     Probe,
 }
@@ -31,8 +40,10 @@ pub enum Job {
 pub struct Completion {
     /// The commit's number; nothing for a probe.
     pub id: Option<u64>,
-    /// How it ended; a failed batch comes back, so that nothing is lost.
-    pub result: Result<(), (StoreError, Batch)>,
+    /// Records that are in the log, and the number of the first.
+    pub recorded: Option<(u64, Vec<Record>)>,
+    /// How it ended; what is not durable comes back, so that nothing is lost.
+    pub result: Result<(), (StoreError, Batch, Vec<Record>)>,
 }
 
 /// The loop's end of the store's thread.
@@ -46,12 +57,12 @@ impl Committer {
     ///
     /// # Errors
     /// When the system has no thread left.
-    pub fn start(disk: Disk) -> std::io::Result<(Self, mpsc::Receiver<Completion>)> {
-        let (jobs, work) = sync_channel(UNDER_WAY);
+    pub fn start(disk: Disk, log: Journal) -> std::io::Result<(Self, mpsc::Receiver<Completion>)> {
+        let (jobs, work) = sync_channel(UNDER_WAY + ASKS);
         let (done, completions) = mpsc::channel(UNDER_WAY + 1);
         let thread = std::thread::Builder::new()
             .name("store".into())
-            .spawn(move || run(disk, &work, &done))?;
+            .spawn(move || run(disk, log, &work, &done))?;
         Ok((Self { jobs: Some(jobs), thread: Some(thread) }, completions))
     }
 
@@ -83,23 +94,51 @@ impl Drop for Committer {
     }
 }
 
-fn run(mut disk: Disk, work: &Receiver<Job>, done: &mpsc::Sender<Completion>) {
+fn run(mut disk: Disk, mut log: Journal, work: &Receiver<Job>, done: &mpsc::Sender<Completion>) {
     while let Ok(job) = work.recv() {
         let completion = match job {
-            Job::Commit { id, batch } => {
-                let result = commit(&mut disk, &batch).map_err(|error| (error, batch));
-                Completion { id: Some(id), result }
+            Job::Commit { id, batch, records } => both(&mut disk, &mut log, id, batch, records),
+            Job::Ask(ask) => {
+                let Ask { question, answer } = *ask;
+                // Whoever asked may be gone.
+                drop(answer.send(log.answer(question)));
+                continue;
             }
             Job::Probe => {
-                let result =
-                    commit(&mut disk, &Batch::new()).map_err(|error| (error, Batch::new()));
-                Completion { id: None, result }
+                let probe = commit(&mut disk, &Batch::new());
+                let result = probe.map_err(|error| (error, Batch::new(), Vec::new()));
+                Completion { id: None, recorded: None, result }
             }
         };
         if done.blocking_send(completion).is_err() {
             return;
         }
     }
+}
+
+/// The log first: that something is told of which did not come to be is better than the other way round. The
+/// store then remembers how far the log is, so that a log that was set back is found at the next start.
+fn both(
+    disk: &mut Disk,
+    log: &mut Journal,
+    id: u64,
+    mut batch: Batch,
+    records: Vec<Record>,
+) -> Completion {
+    let id = Some(id);
+    let mut recorded = None;
+    if !records.is_empty() {
+        match disk.check_space().and_then(|()| log.write(&records)) {
+            Ok(first) => recorded = Some((first, records)),
+            Err(error) => {
+                let result = Err((error, batch, records));
+                return Completion { id, recorded, result };
+            }
+        }
+        batch.extend(log.remembered());
+    }
+    let result = commit(disk, &batch).map_err(|error| (error, batch, Vec::new()));
+    Completion { id, recorded, result }
 }
 
 /// sled may panic when the disk fails under it: that is a failed commit, not the end of the hub.

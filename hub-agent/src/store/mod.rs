@@ -46,6 +46,12 @@ pub enum StoreError {
         /// Bytes that must be free.
         wanted: u64,
     },
+    /// The state log was edited, cut or set back.
+    #[error("the state log is damaged: {0}")]
+    LogDamaged(String),
+    /// The state log failed.
+    #[error("the state log: {0}")]
+    Log(String),
     /// The disk failed.
     #[error("the store cannot be written ({0}); look at the disk")]
     Io(String),

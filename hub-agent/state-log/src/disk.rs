@@ -4,7 +4,7 @@ use crate::error::Error;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -18,40 +18,6 @@ pub(crate) const OLD: &str = "old";
 
 /// Bytes that are overwritten at once.
 const WIPE: usize = 64 * 1024;
-
-/// Counts steps under test and stops at the chosen one, as if the power went.
-#[cfg(test)]
-pub(crate) mod cut {
-    use std::cell::Cell;
-
-    thread_local! {
-        static LEFT: Cell<Option<u64>> = const { Cell::new(None) };
-        static DONE: Cell<u64> = const { Cell::new(0) };
-    }
-
-    /// From now on `steps` steps succeed, and all after them fail.
-    pub(crate) fn after(steps: Option<u64>) {
-        LEFT.set(steps);
-        DONE.set(0);
-    }
-
-    /// Steps since the last call of `after`.
-    pub(crate) fn done() -> u64 {
-        DONE.get()
-    }
-
-    pub(super) fn step() -> std::io::Result<()> {
-        DONE.set(DONE.get() + 1);
-        match LEFT.get() {
-            Some(0) => Err(std::io::Error::other("the power went")),
-            Some(left) => {
-                LEFT.set(Some(left - 1));
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-}
 
 #[cfg(test)]
 fn step() -> io::Result<()> {
@@ -69,9 +35,13 @@ fn on<T>(path: &Path, run: impl FnOnce() -> io::Result<T>) -> Result<T, Error> {
     step().and_then(|()| run()).map_err(|error| Error::io(path, error))
 }
 
+/// A folder whose name is durable; one that is there is fine.
 pub(crate) fn create_dir(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::DirBuilderExt;
-    on(path, || fs::DirBuilder::new().recursive(true).mode(0o700).create(path))
+    if path.is_dir() {
+        return Ok(());
+    }
+    on(path, || fs::DirBuilder::new().recursive(true).mode(0o700).create(path))?;
+    sync_dir(folder(path))
 }
 
 /// A new, empty file; one that is there is emptied.
@@ -195,4 +165,38 @@ pub(crate) fn with(path: &Path, ending: &str) -> PathBuf {
 
 fn folder(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
+}
+
+/// Counts steps under test and stops at the chosen one, as if the power went.
+#[cfg(test)]
+pub(crate) mod cut {
+    use std::cell::Cell;
+
+    thread_local! {
+        static LEFT: Cell<Option<u64>> = const { Cell::new(None) };
+        static DONE: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// From now on `steps` steps succeed, and all after them fail.
+    pub(crate) fn after(steps: Option<u64>) {
+        LEFT.set(steps);
+        DONE.set(0);
+    }
+
+    /// Steps since the last call of `after`.
+    pub(crate) fn done() -> u64 {
+        DONE.get()
+    }
+
+    pub(super) fn step() -> std::io::Result<()> {
+        DONE.set(DONE.get() + 1);
+        match LEFT.get() {
+            Some(0) => Err(std::io::Error::other("the power went")),
+            Some(left) => {
+                LEFT.set(Some(left - 1));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
 }

@@ -44,6 +44,11 @@ pub enum Error {
     /// The signer did not sign.
     #[error("the signer failed: {0}. Nothing since the last checkpoint was kept")]
     Signer(String),
+    /// The record was taken out.
+    #[error(
+        "record {0} was taken out by retention or because somebody asked for it: the acts of the log say when"
+    )]
+    Gone(u64),
     /// Hashes that a proof needs were dropped with their records.
     #[error(
         "the hashes below record {0} went with their records: ask for a proof of a record that is kept, or between sizes that a witness cosigned"

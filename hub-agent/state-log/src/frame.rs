@@ -156,7 +156,7 @@ fn gap(bytes: &[u8]) -> Result<Gap, NoFrame> {
         if !matches!(level, 0 | 8) || at & ((1 << level) - 1) != 0 {
             return Err(NoFrame);
         }
-        at += 1 << level;
+        at = at.checked_add(1 << level).ok_or(NoFrame)?;
     }
     if at == end { Ok(Gap { first, end, nodes }) } else { Err(NoFrame) }
 }
@@ -259,4 +259,35 @@ pub(crate) fn marks(bytes: &[u8], from: usize) -> impl Iterator<Item = (usize, C
 
 fn find(bytes: &[u8], what: &[u8; 8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Bytes with a right length and a right checksum, and anything between.
+        #[test]
+        fn no_bytes_make_the_parser_panic(tag in 0_u8..5, mut bytes in prop::collection::vec(any::<u8>(), 24..400)) {
+            bytes[0] = tag;
+            let first = u64::MAX - u64::from(bytes[8] % 4) * 256;
+            bytes[8..16].copy_from_slice(&first.to_le_bytes());
+            let length = (bytes.len() + CHECK) as u32;
+            bytes[4..8].copy_from_slice(&length.to_le_bytes());
+            let sum = check(&bytes);
+            bytes.extend(sum);
+            let _ = parse(&bytes);
+            bytes[24..].fill(0);
+            let _ = parse(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_gap_that_leaves_the_numbers_is_no_gap() {
+        let mut bytes = Vec::new();
+        Gap { first: u64::MAX - 255, end: 1, nodes: vec![(8, [1; 32]), (0, [1; 32])] }
+            .write(&mut bytes);
+        assert_eq!(parse(&bytes), Err(NoFrame));
+    }
 }

@@ -1,5 +1,8 @@
 //! Where a segment's records are, and which belong to a key slot. Made from the segment, so it can be made again.
 //!
+//! An index that leaves records out would hide them from queries, so the hub vouches for its own with a keyed digest
+//! (HMAC-SHA-256); one by somebody else is made anew. A verifier without the key compares the content.
+//!
 //! It takes 12 bytes of memory for each record and 50 or so for each slot in a segment. On disk it holds nothing but
 //! what stands in the segment in clear.
 
@@ -9,9 +12,13 @@ use crate::{
     frame::{RecordFrame, u32_at, u64_at},
     hash::{CHECK, check},
 };
+use aws_lc_rs::hmac;
 use std::{collections::BTreeMap, path::Path};
 
 const MAGIC: &[u8; 8] = b"HUBINDX1";
+
+/// Bytes of the keyed digest.
+const VOUCHED: usize = 32;
 
 /// The most bytes of an index file: that of a segment full of the shortest records.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
@@ -69,7 +76,7 @@ impl Index {
     }
 
     /// Writes it beside its segment, whose length it names. Not durable: a torn one is made again.
-    pub(crate) fn save(&self, path: &Path, segment: u64) -> Result<(), Error> {
+    pub(crate) fn save(&self, path: &Path, segment: u64, key: &[u8; 32]) -> Result<(), Error> {
         let mut bytes = Vec::with_capacity(64 + self.spots.len() * 12 + self.slots.len() * 8);
         bytes.extend(MAGIC);
         for number in [self.base, segment, self.times.0, self.times.1] {
@@ -85,18 +92,34 @@ impl Index {
             bytes.extend((own.len() as u32).to_le_bytes());
             own.iter().for_each(|at| bytes.extend(at.to_le_bytes()));
         }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+        let vouched = hmac::sign(&key, &bytes);
+        bytes.extend(vouched.as_ref());
         let sum = check(&bytes);
         bytes.extend(sum);
         let file = disk::create(path)?;
         disk::write_at(path, &file, &bytes, 0)
     }
 
-    /// Reads one that was saved for a segment of this length; nothing when it is not whole.
-    pub(crate) fn load(path: &Path, segment: u64) -> Result<Option<Self>, Error> {
+    /// Reads one that was saved for a segment of this length; nothing when it is not whole, or not vouched for by this
+    /// key.
+    pub(crate) fn load(
+        path: &Path,
+        segment: u64,
+        key: Option<&[u8; 32]>,
+    ) -> Result<Option<Self>, Error> {
         let Some(bytes) = disk::read(path, MAX_FILE)? else { return Ok(None) };
         let (said, sum) = bytes.split_at(bytes.len().saturating_sub(CHECK));
-        let whole = said.starts_with(MAGIC) && check(said) == sum;
-        Ok(whole.then(|| Self::decode(said, segment)).flatten())
+        let (content, vouched) = said.split_at(said.len().saturating_sub(VOUCHED));
+        let whole = match key {
+            Some(key) => {
+                let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+                hmac::verify(&key, content, vouched).is_ok()
+            }
+            None => check(said) == sum,
+        };
+        let whole = whole && content.starts_with(MAGIC);
+        Ok(whole.then(|| Self::decode(content, segment)).flatten())
     }
 
     fn decode(said: &[u8], segment: u64) -> Option<Self> {

@@ -35,11 +35,14 @@ pub(crate) enum Purpose {
     Hub,
     Records,
     Personal,
+    /// Not for data: it vouches for the indexes beside the segments.
+    Index,
 }
 
 impl Purpose {
     fn decode(byte: u8) -> Option<Self> {
-        [Self::Hub, Self::Records, Self::Personal].into_iter().find(|one| *one as u8 == byte)
+        let all = [Self::Hub, Self::Records, Self::Personal, Self::Index];
+        all.into_iter().find(|one| *one as u8 == byte)
     }
 }
 
@@ -84,6 +87,7 @@ impl Keyring {
         for entry in list.chunks_exact(SLOT) {
             ring.take(entry);
         }
+        ring.slot_for(Purpose::Index, [0; 16])?;
         if held.len() > 1 {
             vault.store(std::slice::from_ref(wrapping)).map_err(failed)?;
         }
@@ -100,6 +104,7 @@ impl Keyring {
             }
         };
         let mut ring = Self::empty(path, wrapping);
+        ring.slot_for(Purpose::Index, [0; 16])?;
         ring.save()?;
         Ok(ring)
     }
@@ -160,9 +165,17 @@ impl Keyring {
         (purpose != Purpose::Hub).then_some(subject)
     }
 
-    /// All slots.
+    /// All slots that data is sealed under.
     pub(crate) fn slots(&self) -> impl Iterator<Item = u32> {
-        self.slots.keys().copied()
+        let data = self.slots.iter().filter(|(_, slot)| slot.owner.0 != Purpose::Index);
+        data.map(|(number, _)| *number)
+    }
+
+    /// The key that vouches for indexes.
+    pub(crate) fn index_key(&self) -> &[u8; 32] {
+        let slot =
+            self.owners.get(&(Purpose::Index, [0; 16])).and_then(|slot| self.slots.get(slot));
+        &slot.expect("opening makes one, and nothing destroys it").raw
     }
 
     /// Makes new slots durable.

@@ -8,5 +8,6 @@
 
 #[path = "../../../protocol/tests/damage/mod.rs"]
 mod damage;
+mod journal;
 mod keys;
 mod store;

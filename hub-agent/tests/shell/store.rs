@@ -1,8 +1,11 @@
 //! The store: durable, sealed, and honest about damage.
 
-use hub_agent::store::{
-    Batch, Committer, Disk, DiskSettings, Durability, Job, Seal, StoreError, whole_key,
+use crate::journal;
+use hub_agent::{
+    journal::Journal,
+    store::{Batch, Committer, Disk, DiskSettings, Durability, Job, Seal, StoreError, whole_key},
 };
+use hub_core::record::RecordKind;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -61,11 +64,15 @@ fn a_failed_batch_comes_back_from_the_thread() {
     let folder = tempfile::tempdir().unwrap();
     let greedy = DiskSettings { low_water: u64::MAX, ..settings(folder.path()) };
     let disk = Disk::open(greedy, Seal::new(&[7; 32])).unwrap();
-    let (mut committer, mut completions) = Committer::start(disk).unwrap();
-    assert!(committer.submit(Job::Commit { id: 1, batch: batch(0, 2) }).is_ok());
+    let (log, _) = Journal::open(journal::settings(folder.path())).unwrap();
+    let (mut committer, mut completions) = Committer::start(disk, log).unwrap();
+    let records = vec![journal::record(1, RecordKind::AuthFailure)];
+    let job = Job::Commit { id: 1, batch: batch(0, 2), records: records.clone() };
+    assert!(committer.submit(job).is_ok());
     let completion = completions.blocking_recv().unwrap();
-    assert_eq!(completion.id, Some(1));
-    assert_eq!(completion.result.unwrap_err().1, batch(0, 2), "nothing is lost");
+    assert_eq!((completion.id, completion.recorded), (Some(1), None));
+    let (_, returned, unsaid) = completion.result.unwrap_err();
+    assert_eq!((returned, unsaid), (batch(0, 2), records), "nothing is lost");
     committer.stop();
 }
 

@@ -98,5 +98,10 @@ fn queries(report: &mut Report, log: &mut Log) -> anyhow::Result<()> {
             report.query(&format!("newest 100 {name}, {again}"), start.elapsed().as_secs_f64());
         }
     }
+    // A kind that never came: every record is opened once.
+    let query = Query { kinds: vec![u16::MAX], examine: RECORDS as usize, ..Query::default() };
+    let start = Instant::now();
+    anyhow::ensure!(log.query(&query)?.records.is_empty(), "nothing");
+    report.whole_search(start.elapsed().as_secs_f64());
     Ok(())
 }

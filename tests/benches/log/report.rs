@@ -14,6 +14,7 @@ pub(crate) struct Report {
     verify: Vec<(f64, f64)>,
     open: Vec<f64>,
     queries: BTreeMap<String, Vec<f64>>,
+    whole_search: Option<f64>,
 }
 
 impl Report {
@@ -32,6 +33,10 @@ impl Report {
 
     pub(crate) fn query(&mut self, name: &str, seconds: f64) {
         self.queries.entry(name.to_owned()).or_default().push(seconds);
+    }
+
+    pub(crate) fn whole_search(&mut self, seconds: f64) {
+        self.whole_search = Some(seconds);
     }
 
     pub(crate) fn print(&self) {
@@ -86,6 +91,10 @@ impl Report {
         let queries = self.queries.iter();
         rows.extend(
             queries.map(|(name, times)| (name.clone(), median(times.iter().copied()), Some(QUERY))),
+        );
+        let whole = self.whole_search.iter();
+        rows.extend(
+            whole.map(|time| ("a kind that never came, in all records".to_owned(), *time, None)),
         );
         let mut table = table(&["what", "ms", "target, ms"]);
         for (name, time, target) in rows {

@@ -1,6 +1,7 @@
 //! The demo: brings a product up, lets attackers try, and prints only claims it has checked.
 
 mod claims;
+mod evidence;
 mod living;
 mod release;
 mod show;

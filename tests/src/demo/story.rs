@@ -1,8 +1,8 @@
 //! The story: start, enrol, look, attack, revoke, update, end.
 
-use super::{Options, claims::Claims, living, release, show};
+use super::{Options, claims::Claims, evidence, living, release, show};
 use crate::harness::{
-    Cloud, Executable, Fleet, FleetPlan, Hub, HubPlan, PATIENCE, maker, wait_until,
+    Cloud, Executable, Fleet, FleetPlan, Hub, HubPlan, attack, maker, wait_until,
 };
 use anyhow::Context;
 use device_sim::profile::GroundTruth;
@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -38,6 +37,7 @@ pub(super) fn tell(options: &Options, executable: &Executable) -> anyhow::Result
         set: [
             ("mqtt.per_address".into(), (count + 64).to_string()),
             ("est.per_address".into(), "128".into()),
+            ("detection.respond".into(), "true".into()),
         ]
         .into_iter()
         .chain(release::settings(&cloud))
@@ -95,13 +95,17 @@ pub(super) fn tell(options: &Options, executable: &Executable) -> anyhow::Result
     living::show_life(&mut claims, &hub, &fleet, drifting, executable)?;
 
     show::title("A component was taken over: what it tries");
-    let (attempts, hostile) = attack(executable, &hub, folder.path(), options.seed, &truth)?;
+    let victim = truth.first().and_then(|one| one.id.clone()).context("a victim")?;
+    let (attempts, hostile) = attack(executable, &hub, folder.path(), options.seed + 1, &victim)?;
     for attempt in &attempts {
         let text = |key: &str| attempt[key].as_str().unwrap_or_default().to_owned();
         let claim = format!("refused: {} ({})", text("name"), text("observed"));
         claims.check(claim, attempt["refused"].as_bool() == Some(true), text("observed"));
     }
     check_aftermath(&mut claims, &hub, &hostile, &truth)?;
+
+    show::title("What the hub made of it");
+    evidence::show_evidence(&mut claims, &hub, &hostile, folder.path())?;
 
     show::title("Revocation");
     revoke(&mut claims, &hub, &hostile)?;
@@ -210,55 +214,6 @@ fn check_acknowledged(claims: &mut Claims, fleet: &Fleet, hub: &Hub) -> anyhow::
         found,
     );
     Ok(())
-}
-
-/// Enrols one more component, switches it off and attacks with its memory. The answer is what was
-/// tried, and the component's id.
-fn attack(
-    executable: &Executable,
-    hub: &Hub,
-    folder: &Path,
-    seed: u64,
-    truth: &[GroundTruth],
-) -> anyhow::Result<(Vec<Value>, String)> {
-    let plan = FleetPlan {
-        count: 1,
-        seed: seed + 1,
-        folder: folder.join("hostile"),
-        maker: folder.join("maker"),
-        codes: Vec::new(),
-        interval: 10,
-        stream: 0,
-        flaky: 0,
-        temper: "willing",
-        definitions: Vec::new(),
-        anchor: None,
-    };
-    let mut own = Fleet::start(executable, hub, plan)?;
-    own.bring_up(hub, PATIENCE, |_| {})?;
-    let mine = own.truth()?.into_iter().next().context("the hostile component")?;
-    let state = own.state();
-    own.stop()?;
-    let id = mine.id.clone().context("its id")?;
-    let victim = truth.first().and_then(|one| one.id.clone()).context("a victim")?;
-    let output = Command::new(&executable.0)
-        .args(["device-sim", "attack"])
-        .arg(format!("--mqtt-port={}", hub.mqtt_port))
-        .arg(format!("--est-port={}", hub.est_port))
-        .arg(format!("--ca={}", hub.fingerprint))
-        .arg(format!("--state={}", state.display()))
-        .arg(format!("--serial={}", mine.serial))
-        .arg(format!("--victim={victim}"))
-        .output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let attempts: Result<Vec<Value>, _> = text.lines().map(serde_json::from_str).collect();
-    let attempts = attempts?;
-    anyhow::ensure!(
-        !attempts.is_empty(),
-        "no attempt was made: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok((attempts, id))
 }
 
 fn check_aftermath(

@@ -1,11 +1,13 @@
 //! Hub, fleet and cloud as real processes on free loopback ports in fresh folders.
 
+mod attack;
 mod cloud;
 mod fleet;
 mod hub;
 mod process;
 mod unit;
 
+pub use attack::attack;
 pub use cloud::Cloud;
 pub use fleet::{Fleet, FleetPlan, maker};
 pub use hub::{Answer, Hub, HubPlan};

@@ -88,7 +88,13 @@ fn run(log: &mut Log) -> Result<(), Box<dyn std::error::Error>> {
         let first = log.size();
         let entries: Vec<_> = (first..=first + number * 7 % 40).map(entry).collect();
         log.append(&entries)?;
-        log.commit()?;
+        // Both ways to make a batch durable.
+        if number % 2 == 0 {
+            log.commit()?;
+        } else {
+            log.start_commit()?;
+            log.finish_commit()?;
+        }
         if number % EACH == 0 {
             let rules = Retention { ages: [(0, KEPT)].into(), bytes: None };
             log.retain(&rules, log.size())?;

@@ -102,7 +102,7 @@ fn packages_import_only_what_the_map_allows() {
         ("mqtt-endpoint", &["protocol"]),
         ("update-verifier", &[]),
         ("state-log", &[]),
-        ("hub-agent", &["protocol", "hub-core", "mqtt-endpoint", "update-verifier"]),
+        ("hub-agent", &["protocol", "hub-core", "mqtt-endpoint", "update-verifier", "state-log"]),
         ("device-sim", &["protocol"]),
         ("cloud-stub", &["protocol", "mqtt-endpoint"]),
     ] {

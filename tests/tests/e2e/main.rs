@@ -22,4 +22,5 @@ mod product;
 mod relay;
 mod revocation;
 mod scene;
+mod state_log;
 mod updates;

@@ -39,6 +39,8 @@ pub enum Hold {
     RolledBack,
     /// No signed definition covers its maker and kind; one that does lifts this.
     UnknownKind,
+    /// An incident made the hub contain it; a person lifts this.
+    Incident,
 }
 
 impl Hold {
@@ -46,7 +48,9 @@ impl Hold {
     #[must_use]
     pub fn is_for_a_person(self) -> bool {
         match self {
-            Self::Owner | Self::Cloned | Self::RolledBack | Self::Recovered => true,
+            Self::Owner | Self::Cloned | Self::RolledBack | Self::Recovered | Self::Incident => {
+                true
+            }
             Self::NotAnnounced | Self::Baseline | Self::UnknownKind => false,
         }
     }
@@ -60,6 +64,7 @@ impl Hold {
         Self::Baseline,
         Self::RolledBack,
         Self::UnknownKind,
+        Self::Incident,
     ];
 }
 

@@ -26,9 +26,10 @@ use crate::{
     record::{Lane, Record, RecordKind, Source, Word},
 };
 use baseline::When;
+use engine::Seed;
 use native::{Member, Product};
 use protocol::{id::ComponentId, time::Timestamp};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// The engine's time at which the daemon starts: all that is restored lies before it.
 const START_MS: u64 = rules::MAX_SPAN_MS;
@@ -62,7 +63,8 @@ pub struct Findings {
 pub struct Detector {
     engine: Engine,
     incidents: Incidents,
-    members: BTreeMap<ComponentId, Box<Member>>,
+    /// Looked up for each record, and gone through in order of the ids only.
+    members: HashMap<ComponentId, Box<Member>, Seed>,
     product: Product,
 }
 
@@ -73,7 +75,7 @@ impl Detector {
         Self {
             engine: Engine::new(rules, seed),
             incidents: Incidents::default(),
-            members: BTreeMap::new(),
+            members: HashMap::with_hasher(Seed(seed)),
             product: Product::new(),
         }
     }
@@ -97,7 +99,9 @@ impl Detector {
         let now = Now::from(now);
         let mut findings = Findings::default();
         let is_uplink_up = self.product.is_uplink_up;
-        for (id, member) in &mut self.members {
+        let mut members: Vec<_> = self.members.iter_mut().collect();
+        members.sort_unstable_by_key(|(id, _)| **id);
+        for (id, member) in members {
             findings.records.extend(member.tick(*id, now, is_uplink_up));
         }
         let hits = self.engine.tick(now.engine_ms);
@@ -137,6 +141,28 @@ impl Detector {
                 let member = Member::new(profile, Now::from(now).engine_ms);
                 self.members.insert(id, Box::new(member));
             }
+        }
+    }
+
+    /// What was learnt of each component, to be written now and then.
+    #[must_use]
+    pub fn learnt(&self) -> Vec<(ComponentId, Vec<u8>)> {
+        let each = self.members.iter().map(|(id, member)| (*id, member.baseline.pack()));
+        let mut learnt: Vec<_> = each.collect();
+        learnt.sort_unstable_by_key(|(id, _)| *id);
+        learnt
+    }
+
+    /// Takes what was learnt of a member before a restart; says whether it could be read. What cannot be
+    /// read is learnt anew.
+    pub fn restore_learnt(&mut self, id: ComponentId, packed: &[u8]) -> bool {
+        let learnt = baseline::Baseline::unpack(packed);
+        match (self.members.get_mut(&id), learnt) {
+            (Some(member), Some(baseline)) => {
+                member.baseline = baseline;
+                true
+            }
+            _ => false,
         }
     }
 
@@ -193,7 +219,10 @@ impl Detector {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let member = size_of::<Member>() + size_of::<(ComponentId, Box<Member>)>();
-        self.engine.bytes() + self.members.len() * member
+        self.engine.bytes()
+            + self.members.len() * member
+            + (self.members.capacity() - self.members.len())
+                * size_of::<(ComponentId, Box<Member>)>()
     }
 
     fn learn(&mut self, record: &Record, number: u64, now: Now, found: &mut Vec<Record>) {

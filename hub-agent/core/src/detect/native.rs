@@ -99,17 +99,15 @@ impl Member {
 
     /// Learns of its life from a record; says what its clock did.
     pub(super) fn observe(&mut self, record: &Record, engine_ms: u64) -> Option<Record> {
-        match record.kind {
-            RecordKind::ComponentLost => self.is_lost = true,
-            RecordKind::ConnDown => {
-                self.said_goodbye = matches!(record.code.as_deref(), Some("goodbye" | "bye"));
-            }
-            RecordKind::ConnUp | RecordKind::ComponentSeen => {
-                self.said_goodbye = false;
-                self.alive(engine_ms);
-            }
-            _ if record.source == Source::Component => self.alive(engine_ms),
-            _ => {}
+        if record.kind == RecordKind::ComponentLost {
+            self.is_lost = true;
+        } else if record.kind == RecordKind::ConnDown {
+            self.said_goodbye = matches!(record.code.as_deref(), Some("goodbye" | "bye"));
+        } else if matches!(record.kind, RecordKind::ConnUp | RecordKind::ComponentSeen) {
+            self.said_goodbye = false;
+            self.alive(engine_ms);
+        } else if record.source == Source::Component {
+            self.alive(engine_ms);
         }
         if record.source != Source::Component {
             return None;

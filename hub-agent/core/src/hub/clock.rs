@@ -1,11 +1,12 @@
 //! What time, the store and the cloud bring about.
 
-use super::Hub;
+use super::{Hub, state::Details};
 use crate::{
     access::gate::shortened,
     effect::Write,
     event::EventKind,
     input::{StoreState, Uplink},
+    persist,
 };
 use protocol::{
     id::{ComponentId, Digest},
@@ -34,7 +35,8 @@ impl Hub {
             self.save_signs_of_life();
         }
         let counted = self.coalescer.flush(self.now.mono);
-        self.out.events.extend(counted);
+        self.happened(counted);
+        self.tick_detection();
     }
 
     /// Records are written as a whole, so a sign of life is saved with whatever comes first; the
@@ -56,6 +58,9 @@ impl Hub {
         self.saving.append(&mut self.unsaved);
         while let Some(id) = self.saving.pop_first() {
             self.save(id);
+        }
+        for (id, learnt) in self.detector.learnt() {
+            self.write(persist::put_habits(id, learnt));
         }
         std::mem::take(&mut self.out).writes
     }
@@ -96,6 +101,7 @@ impl Hub {
             Uplink::Up(_) => "up".to_owned(),
             Uplink::Hello(hello) => format!("{} {} {}", hello.maker, hello.model, hello.software),
         };
+        let is_down = matches!(uplink, Uplink::Down(_));
         let mut trusted = true;
         match uplink {
             Uplink::Hello(hello) => {
@@ -111,6 +117,7 @@ impl Hub {
             other @ (Uplink::NotConfigured | Uplink::Down(_)) => self.uplink.state = other,
         }
         let refusal = (!trusted).then_some(protocol::refusal::Refusal::IdentityMismatch);
-        self.event(EventKind::UplinkChanged, None, refusal, text);
+        let details = Details::failed(is_down);
+        self.event_with(EventKind::UplinkChanged, None, refusal, text, details);
     }
 }

@@ -1,6 +1,6 @@
 //! What people want.
 
-use super::Hub;
+use super::{Hub, state::Details};
 use crate::{
     access::{
         gate::{self, Denied, Operation, shortened},
@@ -36,6 +36,7 @@ impl Hub {
             | Command::Restore(Members::One(id))
             | Command::Give { id, .. }
             | Command::Notices(id, _)
+            | Command::Dispose(Some(id))
             | Command::Regroup { id, .. } => Some(*id),
             Command::Approve(Selector::AllPending)
             | Command::OpenPairing { .. }
@@ -46,6 +47,8 @@ impl Hub {
             | Command::Account(..)
             | Command::Logout(_)
             | Command::Campaign(..)
+            | Command::Incident { .. }
+            | Command::Dispose(None)
             | Command::Define(_) => None,
         };
         match self.obey(by, command) {
@@ -54,14 +57,17 @@ impl Hub {
                 self.out.answer = Answer::NotDefined(error);
             }
             Ok(answer) => {
-                self.event(EventKind::CommandIssued, about, None, format!("{by}: {words}"));
+                let text = format!("{by}: {words}");
+                let details = Details::by(&by.to_string()).and_on(&words);
+                self.event_with(EventKind::CommandIssued, about, None, text, details);
                 self.out.answer = answer;
             }
             Err(Denied { refusal, detail }) => {
                 self.count(refusal.slug());
                 let why = if detail.is_empty() { String::new() } else { format!(": {detail}") };
                 let text = shortened(&format!("{by}: {words}{why}"));
-                self.event(EventKind::CommandRefused, about, Some(refusal), text);
+                let details = Details::by(&by.to_string()).and_on(&words);
+                self.event_with(EventKind::CommandRefused, about, Some(refusal), text, details);
                 self.out.answer = Answer::Refused { why: refusal, detail, retry_after: None };
             }
         }
@@ -161,6 +167,11 @@ impl Hub {
             Command::Campaign(model, wish) => self.wish_of_campaign(by, &model, wish),
             Command::Notices(id, on) => self.set_notices(by, id, on),
             Command::Define(envelope) => Ok(self.define(&envelope)),
+            // Only that somebody may and wants it is decided here: the shell has the log.
+            Command::Dispose(_) => Ok(Answer::Changed(1)),
+            Command::Incident { number, reason, closes } => {
+                return self.act_on_incident(by, number, &reason, closes);
+            }
             Command::ClosePairing => {
                 let was_open = self.pairing.close();
                 if was_open { Ok(Answer::Changed(1)) } else { Err(Refusal::WrongState) }
@@ -217,7 +228,7 @@ impl Hub {
         let (is_known, was_proved) = (record.facts.is_some(), record.is_proved());
         record.confirmed = is_known;
         match record.trust.hold {
-            Some(Hold::Owner) if is_known => {
+            Some(Hold::Owner | Hold::Incident) if is_known => {
                 record.boots.forget();
                 self.settle(id, &format!("{by}: approved"));
             }
@@ -231,7 +242,9 @@ impl Hub {
                 self.settle(id, &format!("{by}: approved"));
                 self.tell_if_needed(id);
             }
-            Some(Hold::Owner | Hold::Recovered | Hold::Cloned | Hold::RolledBack) => {
+            Some(
+                Hold::Owner | Hold::Recovered | Hold::Cloned | Hold::RolledBack | Hold::Incident,
+            ) => {
                 let reason = "has not said yet what it is";
                 self.set_trust(id, TrustState::Quarantined, Some(Hold::NotAnnounced), reason);
             }
@@ -301,10 +314,12 @@ fn operation(by: &Actor, command: &Command) -> Operation {
         | Command::OpenPairing { .. }
         | Command::ClosePairing
         | Command::Campaign(..)
-        | Command::Notices(..) => Operation::Install,
+        | Command::Notices(..)
+        | Command::Incident { .. } => Operation::Install,
         Command::Restore(_) => Operation::Restore,
         Command::Revoke(..)
         | Command::Retire(..)
+        | Command::Dispose(_)
         | Command::Define(_)
         | Command::Trial(..)
         | Command::Reset => Operation::Own,
@@ -389,5 +404,9 @@ fn describe(command: &Command) -> String {
         },
         Command::Notices(_, true) => "tell me of its updates".into(),
         Command::Notices(_, false) => "do not tell me of its updates".into(),
+        Command::Dispose(None) => "erase all that the log holds".into(),
+        Command::Dispose(Some(_)) => "erase what the log holds of it".into(),
+        Command::Incident { number, closes: true, .. } => format!("close incident {number}"),
+        Command::Incident { number, .. } => format!("acknowledge incident {number}"),
     }
 }

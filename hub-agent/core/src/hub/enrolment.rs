@@ -1,6 +1,6 @@
 //! First certificates, renewals, and the way back after an expiry.
 
-use super::Hub;
+use super::{Hub, state::Details};
 use crate::{
     access::{
         credential::Force,
@@ -21,7 +21,10 @@ use protocol::{
     message::TrustState,
     refusal::Refusal,
 };
-use std::{collections::VecDeque, net::IpAddr};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
 
 /// Wrong codes in a row that make the owner be told.
 const GUESSES_TO_TELL: u32 = 10;
@@ -69,12 +72,9 @@ impl Hub {
             return;
         }
         self.write(persist::put_counters(&self.counters));
-        self.event(
-            EventKind::AuthFailure,
-            None,
-            Some(wrong.why),
-            format!("a pairing code from {from}"),
-        );
+        let text = format!("a pairing code from {from}");
+        let details = Details::from(SocketAddr::new(from, 0)).and_on("pairing code");
+        self.event_with(EventKind::AuthFailure, None, Some(wrong.why), text, details);
         let count = self.counters.wrong_codes;
         if count >= GUESSES_TO_TELL && count.is_multiple_of(GUESSES_TO_TELL) {
             let text = format!(
@@ -264,7 +264,8 @@ impl Hub {
 
     fn enrol_refused(&mut self, id: Option<ComponentId>, from: IpAddr, why: Refusal) {
         self.count(why.slug());
-        self.event(EventKind::EnrolRefused, id, Some(why), format!("from {from}"));
+        let details = Details::from(SocketAddr::new(from, 0));
+        self.event_with(EventKind::EnrolRefused, id, Some(why), format!("from {from}"), details);
         self.refuse(why, None);
     }
 }

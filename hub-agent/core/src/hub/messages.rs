@@ -1,6 +1,6 @@
 //! Connections and messages of components.
 
-use super::{Hub, Link};
+use super::{Hub, Link, state::Details};
 use crate::{
     access::{
         flow::{Held, SUSPECT_AT},
@@ -10,6 +10,7 @@ use crate::{
     event::EventKind,
     inventory::boots::Life,
     persist,
+    record::Peer,
 };
 use protocol::{
     id::ComponentId,
@@ -17,6 +18,9 @@ use protocol::{
     refusal::Refusal,
 };
 use std::net::SocketAddr;
+
+/// Why a connection ended that its component ended in order.
+pub const LEFT: &str = "it left in order";
 
 impl Hub {
     pub(super) fn message(&mut self, permitted: Permitted<Inbound>) {
@@ -67,6 +71,7 @@ impl Hub {
     /// A sign of life: cheap, and on disk only once in a while.
     fn heard(&mut self, id: ComponentId) {
         let wall = self.now.wall;
+        self.detector.alive(id, self.now);
         let Some(record) = self.inventory.get_mut(id) else { return };
         record.last_seen = wall;
         let state = record.trust.state;
@@ -290,10 +295,14 @@ impl Hub {
     ) {
         self.links.insert(id, Link { number, from, announced: false });
         self.seat(id);
-        self.event(EventKind::ConnUp, Some(id), None, format!("from {from}"));
+        let key = self.inventory.get(id).and_then(|record| record.credentials.current.as_ref());
+        let fingerprint = key.map(|current| current.key);
+        let peer = Peer { fingerprint, ..Peer::from(from) };
+        let text = format!("from {from}");
+        self.event_with(EventKind::ConnUp, Some(id), None, text, Details::from(peer));
         if let Some(former) = took_over {
             let text = format!("a connection from {from} replaced a live one from {former}");
-            self.event(EventKind::SessionTakeover, Some(id), None, text);
+            self.event_with(EventKind::SessionTakeover, Some(id), None, text, Details::from(from));
         }
         if let Some(record) = self.inventory.get_mut(id)
             && record.credentials.note_use(serial)
@@ -312,7 +321,8 @@ impl Hub {
             self.configs.deliveries.settled(id);
             self.updates.asked.remove(&id);
         }
-        self.event(EventKind::ConnDown, Some(id), None, why);
+        let code = if why == LEFT { "goodbye" } else { "lost" };
+        self.event_with(EventKind::ConnDown, Some(id), None, why, Details::because(code));
     }
 
     pub(super) fn denied(
@@ -328,8 +338,10 @@ impl Hub {
         } else {
             EventKind::PolicyDenied
         };
+        let details = Details::on(about).and_from(from);
         let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
-        self.event(kind, who, Some(refusal), format!("{}{from}", shortened(about)));
+        let text = format!("{}{from}", shortened(about));
+        self.event_with(kind, who, Some(refusal), text, details);
         // That another is away, or the disk full, is not the sender's doing.
         let own_doing = !matches!(refusal, Refusal::Unreachable | Refusal::StoreUnavailable);
         if let Some(id) = who.filter(|_| own_doing) {
@@ -350,6 +362,7 @@ impl Hub {
             "malformed" => EventKind::PayloadMalformed,
             _ => EventKind::ConnRefused,
         };
-        self.event(kind, who, None, format!("{word} from {from}: {}", shortened(detail)));
+        let text = format!("{word} from {from}: {}", shortened(detail));
+        self.event_with(kind, who, None, text, Details::from(from).and_on(word));
     }
 }

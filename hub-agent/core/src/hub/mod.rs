@@ -13,8 +13,11 @@ mod messages;
 mod people;
 mod relay;
 mod reset;
+mod state;
 mod updates;
 mod views;
+
+pub use messages::LEFT;
 
 use crate::{
     access::{
@@ -29,8 +32,9 @@ use crate::{
     },
     config::Configs,
     decision::Decision,
+    detect::Detector,
     effect::{Answer, Cut, Effects, Write},
-    event::{Coalescer, EventKind, StateEvent},
+    event::{Coalescer, EventKind},
     input::{ComponentCertificate, Input, Now, StoreState, Uplink},
     inventory::{Inventory, presence::Presence, record::Record},
     persist::{self, Counters, RestoreError, Restored, Table},
@@ -97,6 +101,7 @@ pub struct Hub {
     uplink: UplinkState,
     store: StoreState,
     coalescer: Coalescer,
+    detector: Detector,
     /// Refusals by reason: as many entries as there are reasons.
     refusals: BTreeMap<&'static str, u64>,
     messages: u64,
@@ -130,7 +135,9 @@ impl Hub {
         stored: impl IntoIterator<Item = (Table, Vec<u8>, Vec<u8>)>,
         now: Now,
     ) -> Result<Self, RestoreError> {
+        let seed = u64::from_be_bytes(settings.seed[..8].try_into().expect("there are 32"));
         let mut hub = Self {
+            detector: Detector::new(settings.detection.rules.clone(), seed),
             settings,
             own,
             inventory: Inventory::default(),
@@ -160,6 +167,7 @@ impl Hub {
             now,
             out: Effects::default(),
         };
+        let mut habits = Vec::new();
         for (table, key, value) in stored {
             match persist::restore(table, &key, &value)? {
                 Restored::Record(record) => hub.adopt(*record),
@@ -179,6 +187,8 @@ impl Hub {
                     drop(hub.updates.firmware.insert(id, firmware));
                 }
                 Restored::Ended(ended) => hub.updates.history.push_back(ended),
+                Restored::Habits(id, learnt) => habits.push((id, learnt)),
+                Restored::Incident(change) => hub.detector.restore_incident(*change),
                 Restored::Quiet(who, id) => drop(hub.updates.quiet.insert((who, id))),
                 Restored::Nothing => {}
             }
@@ -186,6 +196,11 @@ impl Hub {
         hub.updates.history.make_contiguous().sort_by_key(|ended| ended.number);
         hub.decisions.make_contiguous().sort_by_key(|decision| decision.number);
         hub.judge_kinds();
+        hub.known_to_detection();
+        for (id, learnt) in habits {
+            // What another version learnt is learnt anew.
+            let _: bool = hub.detector.restore_learnt(id, &learnt);
+        }
         Ok(hub)
     }
 
@@ -223,6 +238,9 @@ impl Hub {
             Input::Rehashed { image, clean } => self.rehashed(image, clean),
             Input::Own(news) => self.own_news(news),
             Input::Repository(state) => self.repository(state),
+            Input::Recorded { first, records } => self.recorded(first, &records),
+            Input::LogDamaged(why) => self.event(EventKind::LogDamaged, None, None, why),
+            Input::Unrecorded(count) => self.unrecorded(count),
             Input::SettingsRead(refused) => self.settings_read(refused),
             Input::CloudAsk(ask) => self.cloud_asks(ask),
             Input::Uplink(uplink) => self.uplink(uplink),
@@ -328,20 +346,6 @@ impl Hub {
         }
     }
 
-    fn event(
-        &mut self,
-        kind: EventKind,
-        component: Option<ComponentId>,
-        refusal: Option<Refusal>,
-        text: impl Into<String>,
-    ) {
-        let severity = kind.severity();
-        let at = self.now.wall;
-        let event =
-            StateEvent { at, kind, severity, component, refusal, text: text.into(), times: 1 };
-        self.out.events.extend(self.coalescer.admit(event, self.now.mono));
-    }
-
     fn refuse(&mut self, why: Refusal, retry_after: Option<Duration>) {
         self.out.answer = Answer::Refused { why, detail: String::new(), retry_after };
     }
@@ -396,6 +400,7 @@ impl Hub {
         } else {
             self.flows.remove(&id);
         }
+        self.profile(id);
         self.save(id);
         true
     }

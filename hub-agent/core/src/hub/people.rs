@@ -1,12 +1,13 @@
 //! People come and go.
 
-use super::Hub;
+use super::{Hub, state::Details};
 use crate::{
     access::people::{Account, Door},
     effect::Answer,
     event::EventKind,
     input::{AccountChange, Actor},
     persist,
+    record::Word,
 };
 use protocol::{
     definition::Role,
@@ -97,14 +98,17 @@ impl Hub {
         }
         self.tries.right(&door);
         let life = self.tokens.add(token, name.clone(), self.now.mono, self.settings.login_life);
-        self.event(EventKind::AuthLogin, None, None, format!("{name}, from {from}"));
+        let text = format!("{name}, from {from}");
+        let details = Details::by(name.as_str());
+        self.event_with(EventKind::AuthLogin, None, None, text, details);
         self.out.answer = Answer::LoggedIn(self.now.wall.plus(life));
     }
 
     fn auth_failed(&mut self, name: &Slug, why: Refusal, from: &str) {
         self.count(why.slug());
         let text = format!("a password for {name}, from {from}");
-        self.event(EventKind::AuthFailure, None, Some(why), text);
+        let details = Details::by(name.as_str());
+        self.event_with(EventKind::AuthFailure, None, Some(why), text, details);
     }
 
     pub(super) fn change_account(
@@ -113,6 +117,7 @@ impl Hub {
         change: AccountChange,
     ) -> Result<Answer, Refusal> {
         let known = self.accounts.get(name).cloned();
+        let word = Word::clip(name.as_str());
         match (change, known) {
             (AccountChange::Add { .. }, Some(_)) => return Err(Refusal::IdInUse),
             (AccountChange::Add { role, hash }, None) => {
@@ -122,6 +127,7 @@ impl Hub {
                     self.out.writes.pop();
                     return Err(Refusal::Full);
                 }
+                self.detector.account_known(&word);
             }
             (_, None) => return Err(Refusal::Unknown),
             (AccountChange::Password(hash), Some(account)) => {
@@ -131,6 +137,7 @@ impl Hub {
             }
             (AccountChange::Remove, Some(_)) => {
                 self.accounts.remove(name);
+                self.detector.account_removed(&word);
                 self.write(persist::remove_account(name));
             }
         }

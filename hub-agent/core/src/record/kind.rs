@@ -214,6 +214,8 @@ impl From<EventKind> for RecordKind {
             EventKind::UpdateIncident => Self::UpdateIncident,
             EventKind::UpdateOwnTrouble => Self::UpdateOwnTrouble,
             EventKind::FirmwareMismatch => Self::FirmwareMismatch,
+            EventKind::LogDamaged => Self::LogDamaged,
+            EventKind::Incident => Self::Incident,
             EventKind::HubReset => Self::HubReset,
             EventKind::SettingsRead => Self::SettingsRead,
             EventKind::SettingsRefused => Self::SettingsRefused,

@@ -3,6 +3,7 @@
 //! A record is what the log keeps, what rules compare and what is exported: as deterministic CBOR
 //! ([`Record::encode`]), as OCSF ([`ocsf`]) and as syslog lines ([`syslog`]).
 
+mod keep;
 mod kind;
 pub mod ocsf;
 mod parts;
@@ -10,9 +11,11 @@ pub mod syslog;
 mod text;
 mod when;
 
+pub use keep::Keep;
 pub use kind::{Class, RecordKind, UnknownKind};
 pub use parts::{Address, Counters, Destination, Lane, Peer, Severity, Source, Status};
 pub use text::{Clipped, Text, Word};
+pub use when::rfc3339;
 
 use crate::event::{self, StateEvent};
 use protocol::{
@@ -139,14 +142,21 @@ impl Record {
 }
 
 impl From<&StateEvent> for Record {
-    /// What the hub tells of itself, in its words before typed records: the actor is what stands before the
-    /// first colon of an act, and addresses stand in the text only.
+    /// What the hub tells of itself.
     fn from(event: &StateEvent) -> Self {
         let counted = (event.times > 1).then_some(event.times);
         Self {
             severity: event.severity.into(),
             component: event.component,
-            code: event.refusal.map(|refusal| Word::clip(refusal.slug())),
+            code: event.refusal.map(|why| Word::clip(why.slug())).or_else(|| event.code.clone()),
+            status: if event.failed {
+                Status::Failure
+            } else {
+                RecordKind::from(event.kind).status()
+            },
+            peer: event.peer.clone(),
+            actor: event.actor.clone(),
+            subject: event.subject.clone(),
             counters: Counters { count: counted, ..Counters::NONE },
             text: Some(Text::clip(&event.text)),
             ..Self::new(event.at, event.kind.into())
@@ -161,6 +171,19 @@ impl From<event::Severity> for Severity {
             event::Severity::Low => Self::Low,
             event::Severity::Medium => Self::Medium,
             event::Severity::High => Self::High,
+            event::Severity::Critical => Self::Critical,
+        }
+    }
+}
+
+impl From<Severity> for event::Severity {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Info => Self::Info,
+            Severity::Low => Self::Low,
+            Severity::Medium => Self::Medium,
+            Severity::High => Self::High,
+            Severity::Critical => Self::Critical,
         }
     }
 }

@@ -150,6 +150,11 @@ fn what_the_hub_tells_of_itself_becomes_a_record() {
         severity: event::Severity::Info,
         component: None,
         refusal: Some(protocol::refusal::Refusal::Replayed),
+        peer: None,
+        actor: None,
+        subject: None,
+        code: None,
+        failed: false,
         text: "runs 2.0".into(),
         times: 3,
     };

@@ -4,7 +4,8 @@ use protocol::time::Timestamp;
 use time::{OffsetDateTime, UtcDateTime};
 
 /// RFC 3339 in UTC with milliseconds; times beyond the year 9999 become its last second.
-pub(super) fn rfc3339(at: Timestamp) -> String {
+#[must_use]
+pub fn rfc3339(at: Timestamp) -> String {
     let nanos = i128::from(at.0) * 1_000_000;
     let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map(UtcDateTime::from);
     let at = at.ok().filter(|at| at.year() <= 9999);

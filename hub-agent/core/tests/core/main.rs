@@ -13,6 +13,7 @@ mod damage;
 mod definitions;
 mod enrolment;
 mod gate;
+mod incidents;
 mod inventory;
 mod maker;
 mod mutants;

@@ -6,6 +6,7 @@ use hub_core::{
     HubSettings, Inbound, Input, Now, Occasion, Outbound, OwnIdentity, Permitted, Proof,
     ReenrolRequest, Selector, Table,
     access::{gate::Carriage, trust::Hold},
+    record::Record,
 };
 use protocol::{
     cbor,
@@ -30,6 +31,8 @@ pub(crate) struct World {
     pub(crate) now: Now,
     pub(crate) store: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     pub(crate) events: Vec<hub_core::StateEvent>,
+    /// What the log holds; numbers are places.
+    pub(crate) log: Vec<Record>,
     /// Messages to components, by topic.
     pub(crate) sent: Vec<(String, Vec<u8>)>,
     settings: HubSettings,
@@ -118,6 +121,7 @@ impl World {
             now,
             store,
             events,
+            log: Vec::new(),
             sent: Vec::new(),
             settings: own_settings,
             issued: 0,
@@ -169,7 +173,17 @@ impl World {
             Outbound::Relayed(_) | Outbound::Blocks(_) => None,
         }));
         self.events.extend(effects.events.iter().cloned());
+        self.record(&effects.records);
         effects
+    }
+
+    /// Writes records into the log, as the shell does, and tells the hub their numbers.
+    fn record(&mut self, records: &[Record]) {
+        if !records.is_empty() {
+            let first = self.log.len() as u64;
+            self.log.extend_from_slice(records);
+            self.handle(Input::Recorded { first, records: records.to_vec() });
+        }
     }
 
     pub(crate) fn command(&mut self, command: Command) -> Result<usize, Refusal> {

@@ -1,4 +1,4 @@
-//! Batches: sealed into a buffer, then written with their commit mark in one write and made durable by one sync.
+//! Batches: sealed into a buffer and hashed into the tree, and new segments.
 
 use super::{Active, Log, Sealed};
 use crate::{
@@ -6,10 +6,9 @@ use crate::{
     disk,
     entry::{Entry, MAX_BATCH, MAX_PENDING},
     error::{Error, Refusal},
-    frame::{Commit, MAX_RECORD},
+    frame::MAX_RECORD,
     hash::{Frontier, sha256},
     index::{Index, Spot},
-    note::{Checkpoint, text},
     seal::{self, Slots},
     segment::{self, Batch},
 };
@@ -17,8 +16,8 @@ use std::ops::Range;
 
 /// What waits for a commit: at most `MAX_PENDING` bytes and `MAX_BATCH` records.
 pub(super) struct Pending {
-    bytes: Vec<u8>,
-    batch: Batch,
+    pub(super) bytes: Vec<u8>,
+    pub(super) batch: Batch,
 }
 
 impl Pending {
@@ -30,7 +29,7 @@ impl Pending {
         self.bytes.is_empty()
     }
 
-    fn reset(&mut self, tree: &Frontier) {
+    pub(super) fn reset(&mut self, tree: &Frontier) {
         self.bytes.clear();
         self.batch.tree.clone_from(tree);
         self.batch.whole.clear();
@@ -84,76 +83,6 @@ impl Log {
         index
     }
 
-    /// Makes everything appended durable and signs for it. When it fails, nothing since the last checkpoint is
-    /// kept, and the log goes on from there.
-    ///
-    /// # Errors
-    /// When the disk is full or fails, or the signer does not sign.
-    pub fn commit(&mut self) -> Result<Checkpoint, Error> {
-        self.usable()?;
-        if self.pending.is_empty() {
-            return Ok(self.head.clone());
-        }
-        let done = self.write(false);
-        let tree = self.tree.clone();
-        self.pending.reset(&tree);
-        done.map(|()| self.head.clone())
-    }
-
-    /// Commits, and marks that everything before was durable, so that the next opening and an offline verifier
-    /// can tell a change of the last batch from a crash.
-    ///
-    /// # Errors
-    /// As for a commit.
-    pub fn close(mut self) -> Result<Checkpoint, Error> {
-        self.commit()?;
-        self.write(true)?;
-        Ok(self.head)
-    }
-
-    /// Writes what waits, with its commit mark.
-    fn write(&mut self, closed: bool) -> Result<(), Error> {
-        self.keys.save_if_new()?;
-        let (size, root) = (self.pending.batch.tree.size(), self.pending.batch.tree.root());
-        let message = text(self.log.name(), size, &root);
-        let signature = self.signer.sign(message.as_bytes()).map_err(Error::Signer)?;
-        Commit { closed, size, root, signature }.write(&mut self.pending.bytes);
-        if self.active.length + self.pending.bytes.len() as u64 > self.settings.segment_bytes {
-            self.roll()?;
-        }
-        self.write_bytes()?;
-        self.take_in();
-        self.head = Checkpoint::assemble(&self.log, size, root, &signature);
-        Ok(())
-    }
-
-    fn write_bytes(&mut self) -> Result<(), Error> {
-        let Active { path, file, length, .. } = &self.active;
-        if let Err(error) = disk::write_at(path, file, &self.pending.bytes, *length) {
-            // What was written of it must go before anything else is written there.
-            self.broken = disk::set_len(path, file, *length).is_err();
-            return Err(error);
-        }
-        disk::sync(path, file).map_err(|_| {
-            // After a failed sync nobody knows what the disk has.
-            self.broken = true;
-            Error::Reopen
-        })
-    }
-
-    /// What was written becomes the log's.
-    fn take_in(&mut self) {
-        let Batch { tree, whole, spots } = &mut self.pending.batch;
-        for mut spot in spots.drain(..) {
-            spot.offset += self.active.length as u32;
-            self.active.index.add(&spot);
-        }
-        whole.drain(..).for_each(|node| self.tiles.add(node));
-        self.tree.clone_from(tree);
-        self.active.length += self.pending.bytes.len() as u64;
-        self.pending.bytes.clear();
-    }
-
     /// Begins a new segment, when the newest has records.
     pub(super) fn roll(&mut self) -> Result<(), Error> {
         if self.active.base == self.tree.size() {
@@ -164,7 +93,7 @@ impl Log {
         let old = std::mem::replace(&mut self.active, fresh);
         let path = segment::index_path(&self.dir, old.base);
         // An index that could not be written is made again when it is needed.
-        let _ = old.index.save(&path, old.length);
+        let _ = old.index.save(&path, old.length, self.keys.index_key());
         self.sealed.push(Sealed { base: old.base, bytes: old.length });
         self.cache.put(old.index, self.settings.index_memory);
         Ok(())

@@ -3,7 +3,8 @@
 //! | module | holds |
 //! |---|---|
 //! | `recover` | opening: what survived, what is damaged, what must be finished |
-//! | `append` | batches, commits, new segments |
+//! | `append` | batches, new segments |
+//! | `commit` | making batches durable |
 //! | `query` | reading back, checked |
 //! | `prove` | checkpoints, proofs, cosigned heads |
 //! | `pass` | acts, and finishing what they say |
@@ -12,6 +13,7 @@
 //! | `erase` | destroying keys |
 
 mod append;
+mod commit;
 mod erase;
 mod pass;
 mod prove;
@@ -39,6 +41,7 @@ use crate::{
     vault::Vault,
 };
 use append::Pending;
+use commit::{Flight, Syncer};
 use query::Cache;
 use std::{
     fs::File,
@@ -114,6 +117,8 @@ pub struct Log {
     tree: Frontier,
     head: Checkpoint,
     pending: Pending,
+    flight: Option<Flight>,
+    syncer: Option<Syncer>,
     cache: Cache,
     /// What the disk holds is unknown.
     broken: bool,

@@ -17,7 +17,7 @@ impl Log {
     /// Logs acts, then does what they say. The answer is the number of the first act, and the checkpoint that covers
     /// them all.
     pub(super) fn pass(&mut self, acts: &[Act], now: u64) -> Result<(u64, Checkpoint), Error> {
-        self.usable()?;
+        self.finish_commit()?;
         if !self.pending.is_empty() {
             return Err(Refusal::Uncommitted.into());
         }

@@ -162,7 +162,7 @@ impl Log {
         }
         let position = self.position(index);
         let base = self.base(position);
-        let offset = self.index(position)?.find(index).ok_or(Error::HashesDropped(index))?;
+        let offset = self.index(position)?.find(index).ok_or(Error::Gone(index))?;
         let path = segment::path(&self.dir, base);
         let file = File::open(&path).map_err(|error| Error::io(&path, error))?;
         let damaged = Error::Damaged(Damage::Edited { first: index, last: index });
@@ -302,7 +302,7 @@ impl Log {
 
     fn load_index(&mut self, base: u64, bytes: u64) -> Result<Index, Error> {
         let path = segment::index_path(&self.dir, base);
-        if let Ok(Some(index)) = Index::load(&path, bytes)
+        if let Ok(Some(index)) = Index::load(&path, bytes, Some(self.keys.index_key()))
             && index.base == base
         {
             return Ok(index);
@@ -312,7 +312,7 @@ impl Log {
         let scan = segment::scan(&buffer, base);
         let index = scan.ok_or(Error::Damaged(Damage::Header { base }))?.index;
         // Without its file it is made again next time.
-        let _ = index.save(&path, bytes);
+        let _ = index.save(&path, bytes, self.keys.index_key());
         self.notices.push(format!("{} was made anew from its segment", path.display()));
         Ok(index)
     }

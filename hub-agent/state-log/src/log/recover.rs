@@ -85,6 +85,8 @@ pub(super) fn open(
     let mut opened = Log {
         dir: dir.to_owned(),
         pending: Pending::new(&tree),
+        flight: None,
+        syncer: None,
         nonces: Nonces::new(),
         cache: Cache::default(),
         broken: false,
@@ -294,15 +296,17 @@ pub(super) fn rebuild(dir: &Path, sealed: &[Sealed]) -> Result<Tiles, Error> {
     Ok(tiles)
 }
 
-/// Opens the newest segment for writing; a torn batch is cut off, durably.
+/// Opens the newest segment for writing; a torn batch is cut off. What was found is made durable before anything is
+/// built on it: whoever wrote it may have been killed between its write and its sync.
 fn activate(dir: &Path, newest: &Newest) -> Result<Active, Error> {
     let path = segment::path(dir, newest.base);
     let file = disk::open(&path)?;
     let length = newest.scan.end as u64;
     if length != newest.length {
         disk::set_len(&path, &file, length)?;
-        disk::sync(&path, &file)?;
     }
+    disk::sync(&path, &file)?;
+    disk::sync_dir(dir)?;
     let index = newest.scan.index.clone();
     Ok(Active { base: newest.base, path, file, length, index })
 }

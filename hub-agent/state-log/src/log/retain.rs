@@ -178,7 +178,6 @@ impl Log {
         };
         let before = self.bytes();
         if last.1 > self.active.base {
-            self.usable()?;
             self.roll_for_pass()?;
         }
         let acts: Vec<Act> = ranges.chunks(MAX_RANGES).map(|part| act(part.to_vec())).collect();
@@ -189,6 +188,7 @@ impl Log {
 
     /// Only older segments are rewritten: what is due in the newest makes it an older one.
     fn roll_for_pass(&mut self) -> Result<(), Error> {
+        self.finish_commit()?;
         if !self.pending.is_empty() {
             return Err(Refusal::Uncommitted.into());
         }

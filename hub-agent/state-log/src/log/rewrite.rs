@@ -27,7 +27,7 @@ impl Log {
         let damage = Damage::Edited { first: base, last: self.end_of(position) - 1 };
         let whole = whole.ok_or(Error::Damaged(damage))?;
         let mut writer = Writer::new(&bytes, base, self.heads.sizes());
-        for (frame, stored) in segment::frames(&bytes, base).map(|(at, frame)| (frame, at)) {
+        for (stored, frame) in segment::frames(&bytes, base) {
             writer.take(frame, &bytes[stored], ranges, whole.frontier.size());
         }
         if writer.dropped == 0 {
@@ -43,7 +43,7 @@ impl Log {
         disk::replace(&path, &writer.out)?;
         self.sealed[position].bytes = writer.out.len() as u64;
         // Without its file it is made again when it is needed.
-        let _ = scan.index.save(&index, writer.out.len() as u64);
+        let _ = scan.index.save(&index, writer.out.len() as u64, self.keys.index_key());
         writer.tiles.iter().for_each(|tile| self.tiles.drop_leaves(*tile, 1));
         Ok(())
     }
@@ -102,7 +102,7 @@ impl Writer {
     }
 
     fn write_gap(&mut self) {
-        let (mut first, nodes) = std::mem::replace(&mut self.gap, (0, Vec::new()));
+        let (mut first, nodes) = std::mem::take(&mut self.gap);
         let nodes = self.whole_tiles(first, nodes);
         for nodes in nodes.chunks(MAX_GAP_NODES) {
             let end = first + nodes.iter().map(|(level, _)| 1_u64 << level).sum::<u64>();

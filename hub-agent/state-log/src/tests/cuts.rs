@@ -109,7 +109,7 @@ fn readable(log: &mut Log) -> (Vec<u64>, Vec<u64>) {
                 log.prove(index).unwrap().check().unwrap();
                 good.push(record.index);
             }
-            Err(Error::HashesDropped(_)) => {}
+            Err(Error::Gone(_)) => {}
             Err(other) => panic!("{index}: {other}"),
         }
     }

@@ -1,6 +1,8 @@
 //! Verification of a copied folder, with the log's public key and nothing else: segment by segment, a batch in memory
 //! at a time. It says what is wrong and where, and goes on behind it as far as that can be done.
 //!
+//! It takes the memory of one segment, and 16 bytes for each gap and each range that an act names.
+//!
 //! What the tiles say is used to tell which record of a batch was edited; nothing is believed because of them.
 
 mod files;

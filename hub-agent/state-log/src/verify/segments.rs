@@ -291,7 +291,7 @@ impl<'a> Walk<'a> {
     fn compare_index(&self, here: &Here<'_>, report: &mut Report) -> Result<(), Error> {
         let path = segment::index_path(self.dir, here.base);
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let saved = Index::load(&path, here.bytes.len() as u64)?;
+        let saved = Index::load(&path, here.bytes.len() as u64, None)?;
         if path.exists() && saved.as_ref() != Some(&here.index) {
             report.find(&file, Damage::Rebuildable { file: file.clone() });
         }

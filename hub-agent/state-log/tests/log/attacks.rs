@@ -69,6 +69,39 @@ fn an_edited_open_record_is_not_served_even_when_its_tile_is_edited_too() {
     );
 }
 
+/// Indexes that another hub wrote, whole in themselves, that would hide records.
+#[test]
+fn an_index_that_hides_records_is_not_used() {
+    let (world, other) = (World::new(), World::new());
+    world.filled(1_000, 50);
+    let mut log = other.open();
+    for index in 0..1_000 {
+        let nobodys = state_log::Entry { subject: None, ..entry(index) };
+        log.append(&[nobodys]).unwrap();
+        if index % 50 == 49 {
+            log.commit().unwrap();
+        }
+    }
+    log.close().unwrap();
+    let name = |path: &std::path::Path| path.file_name().unwrap().to_owned();
+    let mut planted = 0;
+    for theirs in
+        files(&other.dir()).iter().filter(|file| file.extension().is_some_and(|e| e == "idx"))
+    {
+        let mine = world.dir().join(name(theirs));
+        if mine.exists() {
+            fs::copy(theirs, mine).unwrap();
+            planted += 1;
+        }
+    }
+    assert!(planted > 0 && world.verify().verdict() == Verdict::Rebuildable);
+    let (mut log, _) = world.opened();
+    assert_eq!(log.notices().len(), planted);
+    let query = Query { subject: Some(crate::world::subject(3)), limit: 1000, ..Query::default() };
+    let wanted = (0..1_000).filter(|index| entry(*index).subject == query.subject).count();
+    assert_eq!(log.query(&query).unwrap().records.len(), wanted);
+}
+
 /// Criterion: T3.CSA.1 (negative)
 #[test]
 fn reordered_records_are_named() {

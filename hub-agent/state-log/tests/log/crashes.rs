@@ -58,6 +58,8 @@ fn a_full_disk_is_said_and_appending_works_again_when_space_returns() {
         let error = fill_until_full(&mut log, &mut at);
         assert!(matches!(error, Error::DiskFull), "{error}");
         assert_eq!(log.size(), at, "as it was at the last checkpoint");
+        let report = crate::world::verify_with(&dir, &[]);
+        assert_eq!(report.verdict(), Verdict::Intact, "no half batch stays: {:?}", report.findings);
         let last = log.get(at - 1).unwrap();
         assert_eq!(last.index, at - 1, "and readable");
         let again = fill_until_full(&mut log, &mut at);
@@ -138,4 +140,76 @@ fn nothing_committed_is_lost_when_the_process_is_killed() {
         report.findings
     );
     println!("killed {rounds} times, {size} records");
+}
+
+/// A segment with batches of 30 committed, the last of them begins at the answer's second part.
+fn with_last_batch(world: &World) -> (std::path::PathBuf, usize) {
+    let mut log = world.open();
+    fill(&mut log, 60, 30);
+    let path = crate::world::segments(&world.dir()).pop().unwrap();
+    let start = fs::metadata(&path).unwrap().len() as usize;
+    fill(&mut log, 30, 30);
+    (path, start)
+}
+
+/// Pages of the last batch that never reached the disk, in any order, and ends that are missing.
+#[test]
+fn a_torn_batch_is_cut_off_wherever_it_tore_and_nothing_before_it() {
+    const SEED: u64 = 11;
+    println!("seed {SEED}");
+    let world = World::new();
+    let (path, start) = with_last_batch(&world);
+    let whole = fs::read(&path).unwrap();
+    let mut random = crate::world::Random(SEED);
+    let (mut signed, mut kept) = (0, 0);
+    for round in 0..300 {
+        let mut bytes = whole.clone();
+        if round % 2 == 0 {
+            bytes.truncate(start + random.below((whole.len() - start) as u64) as usize);
+        }
+        for page in bytes[start..].chunks_mut(512) {
+            if random.below(3) == 0 {
+                page.fill(0);
+            }
+        }
+        let changed = bytes != whole;
+        fs::write(&path, &bytes).unwrap();
+        let (mut log, opening) = world.opened();
+        assert_eq!(log.size(), if changed { 60 } else { 90 }, "round {round}");
+        assert_eq!(opening.torn.is_some(), changed && bytes.len() > start, "round {round}");
+        signed += u64::from(opening.torn.is_some_and(|torn| torn.signed == Some(90)));
+        kept += u64::from(!changed);
+        assert_eq!(world.verify().verdict(), Verdict::Intact, "nothing of it stays");
+        fill(&mut log, 30, 30);
+        assert_eq!(log.get(75).unwrap().at, entry(75).at);
+    }
+    println!("{kept} whole, {signed} with their mark, of 300");
+    assert!(signed > 10);
+}
+
+/// Criterion: T1.DP.2 (negative)
+#[test]
+fn a_batch_that_another_followed_is_not_torn_but_damaged() {
+    let world = World::new();
+    let (path, start) = with_last_batch(&world);
+    let mut log = world.open();
+    fill(&mut log, 1, 1);
+    drop(log);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[start + 100] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(world.try_open().err(), Some(Error::Damaged(_))));
+    assert_eq!(fs::read(&path).unwrap(), bytes, "and left as it is");
+}
+
+/// A closed log says that its last batch was durable.
+#[test]
+fn a_last_batch_that_a_close_followed_is_not_torn_but_damaged() {
+    let world = World::new();
+    let (path, start) = with_last_batch(&world);
+    world.open().close().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[start + 100] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(world.try_open().err(), Some(Error::Damaged(_))));
 }

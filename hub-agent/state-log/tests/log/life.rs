@@ -66,6 +66,8 @@ fn files_are_their_owners_alone() {
 fn one_writer_at_a_time() {
     let world = World::new();
     let log = world.open();
+    // It may live on a thread of its own.
+    let log = std::thread::spawn(move || log).join().unwrap();
     assert!(matches!(world.try_open().err(), Some(Error::Locked(_))));
     drop(log);
     world.open();
@@ -185,4 +187,30 @@ fn cosigned_heads_are_kept_and_own_checkpoints_found_again() {
     drop(log);
     let report = world.verify();
     assert_eq!(report.heads, (2, 0));
+}
+
+#[test]
+fn one_batch_is_sealed_while_the_other_is_made_durable() {
+    let world = World::new();
+    let mut log = world.open();
+    for batch in 0..40 {
+        let range =
+            log.append(&(batch * 25..batch * 25 + 25).map(entry).collect::<Vec<_>>()).unwrap();
+        assert_eq!(range, batch * 25..batch * 25 + 25);
+        if batch > 0 {
+            assert_eq!(
+                log.finish_commit().unwrap().size,
+                batch * 25,
+                "only what is durable counts"
+            );
+        }
+        log.start_commit().unwrap();
+        assert_eq!(log.size(), batch * 25);
+    }
+    assert_eq!(log.commit().unwrap().size, 1_000);
+    for index in (0..1_000).step_by(33) {
+        assert_eq!(log.get(index).unwrap().at, entry(index).at);
+    }
+    log.close().unwrap();
+    assert_eq!((world.verify().verdict(), world.verify().records), (Verdict::Intact, 1_000));
 }

@@ -31,7 +31,7 @@ fn what_is_due_goes_and_all_that_is_left_stays_provable() {
                 assert!(!gone(index));
                 proof.check().unwrap();
             }
-            Err(Error::HashesDropped(_)) => assert!(gone(index), "{index}"),
+            Err(Error::Gone(_)) => assert!(gone(index), "{index}"),
             Err(other) => panic!("{index}: {other}"),
         }
     }

@@ -2,9 +2,11 @@
 //!
 //! Nothing is judged before it was learnt; what is judged becomes a record of its own, which rules name.
 
+mod pack;
 mod sketch;
 
 use crate::record::{Address, Counters, Destination, Peer, Record, RecordKind};
+use pack::Packed;
 use sketch::{Beacon, Bloom, Distinct, Drift, Histogram, Week};
 use std::hash::{Hash, Hasher};
 
@@ -12,6 +14,9 @@ use crate::detect::engine::{Mixer, Seed};
 
 /// Records of first contacts in a minute; further ones are only remembered.
 const MAX_FIRST: u8 = 32;
+
+/// The format of what is packed.
+const FORMAT: u8 = 1;
 
 const BIN_MS: u64 = 10_000;
 const HOUR_MS: u64 = 3_600_000;
@@ -110,6 +115,42 @@ impl Baseline {
         told
     }
 
+    /// What was learnt, to be kept over a restart; what counts by the engine's time is left out.
+    pub(crate) fn pack(&self) -> Vec<u8> {
+        let mut packed = vec![FORMAT];
+        self.usual.put(&mut packed);
+        self.destinations.put(&mut packed);
+        self.distinct.put(&mut packed);
+        self.distinct_mean.put(&mut packed);
+        self.distinct_hour.put(&mut packed);
+        self.drift.put(&mut packed);
+        self.week.put(&mut packed);
+        self.week_hour.put(&mut packed);
+        self.addresses.put(&mut packed);
+        self.programs.put(&mut packed);
+        packed
+    }
+
+    /// What was packed; nothing when it is damaged or of another format.
+    pub(crate) fn unpack(bytes: &[u8]) -> Option<Self> {
+        let (format, mut bytes) = bytes.split_first()?;
+        let bytes = &mut bytes;
+        let learnt = Self {
+            usual: Packed::take(bytes)?,
+            destinations: Packed::take(bytes)?,
+            distinct: Packed::take(bytes)?,
+            distinct_mean: Packed::take(bytes)?,
+            distinct_hour: Packed::take(bytes)?,
+            drift: Packed::take(bytes)?,
+            week: Packed::take(bytes)?,
+            week_hour: Packed::take(bytes)?,
+            addresses: Packed::take(bytes)?,
+            programs: Packed::take(bytes)?,
+            ..Self::default()
+        };
+        (*format == FORMAT && bytes.is_empty()).then_some(learnt)
+    }
+
     /// How the component's clock is off, in milliseconds, as it was before and is now.
     pub(crate) fn clock(&mut self, off: i64) -> Option<i64> {
         self.clock.replace(off)
@@ -181,7 +222,11 @@ impl Baseline {
         let hash = hash(to);
         self.distinct.add(hash);
         if self.destinations.is_new(hash) && self.may_tell_first(when) {
-            let code = if declared == Some(false) { "undeclared" } else { "new" };
+            let code = match declared {
+                Some(true) => "declared",
+                Some(false) => "undeclared",
+                None => "new",
+            };
             told.push(first_seen(record, code));
         }
         let now_s = (when.engine_ms / 1000) as u32;
@@ -204,8 +249,8 @@ impl Baseline {
     fn is_new_place(&mut self, peer: &Peer) -> bool {
         let Some(program) = peer.fingerprint else { return false };
         let was_known = self.programs.iter().any(|known| *known != 0);
-        let new_program = remember(&mut self.programs, short(&program.0));
-        let new_address = remember(&mut self.addresses, short(&peer.ip));
+        let new_program = remember(&mut self.programs, short(program.0));
+        let new_address = remember(&mut self.addresses, short(peer.ip));
         was_known && new_program && new_address
     }
 

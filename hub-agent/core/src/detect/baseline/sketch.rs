@@ -3,7 +3,7 @@
 /// A Bloom filter of 1,024 bits with four hashes: what was seen is never taken for new; of what is new, one
 /// in forty is taken for seen when 128 things are in it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bloom([u64; 16]);
+pub(super) struct Bloom(pub(super) [u64; 16]);
 
 /// Bits set from which a filter says too little and begins anew.
 const BLOOM_FULL: u32 = 512;
@@ -24,29 +24,27 @@ impl Bloom {
 }
 
 /// How often values of each power of two came, with the past counting ever less.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Histogram {
-    bins: [u16; BINS],
-    unusual: u8,
+    pub(super) bins: [u16; BINS],
+    pub(super) total: u16,
+    /// The bin that 99.5 of a hundred values are in or below.
+    pub(super) most: u8,
+    pub(super) unusual: u8,
 }
 
-const BINS: usize = 40;
+/// The last one holds all from half a gibibyte on.
+const BINS: usize = 30;
 
 /// Values after which the past counts half.
-const HALVED_AT: u32 = 4096;
+const HALVED_AT: u16 = 4096;
 
 /// Values without which nothing is unusual.
-const LEARNT_AT: u32 = 64;
+const LEARNT_AT: u16 = 64;
 
 /// Of values far beyond the usual one in so many is learnt from: an attack does not become the usual, and a
 /// lasting change does in the end.
 const LEARNT_OF: u8 = 64;
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self { bins: [0; BINS], unusual: 0 }
-    }
-}
 
 impl Histogram {
     /// Takes a value.
@@ -60,30 +58,33 @@ impl Histogram {
         let bin = 64 - value.leading_zeros() as usize;
         let bin = &mut self.bins[bin.min(BINS - 1)];
         *bin = bin.saturating_add(1);
-        if self.total() >= HALVED_AT {
+        self.total = self.total.saturating_add(1);
+        if self.total >= HALVED_AT {
             self.bins.iter_mut().for_each(|bin| *bin /= 2);
+            self.total = self.bins.iter().fold(0, |sum, bin| bin.saturating_add(sum));
         }
+        self.most = self.find_most();
     }
 
     /// What 99.5 of a hundred values are below, once enough was seen.
     pub(super) fn usual(&self) -> Option<u64> {
-        let total = self.total();
-        let mut below = 0;
-        let bin = self.bins.iter().position(|count| {
-            below += u32::from(*count);
-            below * 1000 >= total * 995
-        });
-        bin.filter(|_| total >= LEARNT_AT).map(|bin| 1 << bin)
+        (self.total >= LEARNT_AT).then_some(1 << self.most.min(BINS as u8))
     }
 
-    fn total(&self) -> u32 {
-        self.bins.iter().map(|count| u32::from(*count)).sum()
+    /// Looks from above, where it is near: five values of a thousand may be beyond.
+    fn find_most(&self) -> u8 {
+        let mut beyond = 0;
+        let bin = self.bins.iter().rposition(|count| {
+            beyond += u32::from(*count);
+            beyond * 1000 > u32::from(self.total) * 5
+        });
+        bin.unwrap_or(0) as u8
     }
 }
 
 /// Counts different things within 13 % (HyperLogLog of 64 registers).
 #[derive(Clone, Debug)]
-pub(super) struct Distinct([u8; REGISTERS]);
+pub(super) struct Distinct(pub(super) [u8; REGISTERS]);
 
 const REGISTERS: usize = 64;
 
@@ -115,12 +116,12 @@ impl Distinct {
 /// an evening of heavy use is no drift; ten unusual hours without a break are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Drift {
-    hour: u64,
-    amount: u64,
-    mean: f32,
-    spread: f32,
-    sum: f32,
-    hours: u16,
+    pub(super) hour: u64,
+    pub(super) amount: u64,
+    pub(super) mean: f32,
+    pub(super) spread: f32,
+    pub(super) sum: f32,
+    pub(super) hours: u16,
 }
 
 impl Drift {
@@ -167,8 +168,8 @@ impl Drift {
 /// In which hours of the week something happens: two bits each.
 #[derive(Clone, Debug)]
 pub(super) struct Week {
-    cells: [u8; 42],
-    first: u64,
+    pub(super) cells: [u8; 42],
+    pub(super) first: u64,
 }
 
 impl Default for Week {

@@ -291,9 +291,9 @@ impl Seenings {
         }
     }
 
-    /// A hash of the values that are counted together; nothing when none of them is there.
+    /// A hash of the values that are counted together; nothing when one of them is not there.
     fn value(&self, fields: &[Field], record: &Record) -> Option<u64> {
-        let is_there = fields.iter().any(|field| field.of(record).is_some());
+        let is_there = fields.iter().all(|field| field.of(record).is_some());
         is_there.then(|| self.hash(fields, record))
     }
 

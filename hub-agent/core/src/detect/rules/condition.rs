@@ -32,9 +32,10 @@ impl Expr {
         let [condition] = &section.conditions[..] else {
             return Err("a rule needs exactly one condition".into());
         };
-        let named: Result<BTreeMap<_, _>, String> = section
-            .named
-            .iter()
+        // In the order of their names, so that of several mistakes always the same one is told.
+        let sorted: BTreeMap<_, _> = section.named.iter().collect();
+        let named: Result<BTreeMap<_, _>, String> = sorted
+            .into_iter()
             .map(|(name, detection)| Ok((name.as_str(), Self::detection(detection, 0)?)))
             .collect();
         let whole = Self::condition(condition, &named?, 0)?;

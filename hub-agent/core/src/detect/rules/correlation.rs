@@ -84,19 +84,33 @@ fn wants(rule: &CorrelationRule, parts: usize) -> Result<Wants, String> {
         (CorrelationType::ValueCount, CorrelationCondition::Threshold { .. }) => {
             Err("a `value_count` needs the field it counts".into())
         }
-        (CorrelationType::Temporal, _) => Ok(Wants::Together(several(parts)?)),
-        (CorrelationType::TemporalOrdered, _) => Ok(Wants::Ordered(several(parts)?)),
+        (CorrelationType::Temporal, condition) => Ok(Wants::Together(several(condition, parts)?)),
+        (CorrelationType::TemporalOrdered, condition) => {
+            Ok(Wants::Ordered(several(condition, parts)?))
+        }
         (other, _) => {
             Err(format!("`{}` is not supported: its state would not be bounded", other.as_str()))
         }
     }
 }
 
-fn several(parts: usize) -> Result<usize, String> {
-    if parts < 2 {
-        Err("a temporal correlation needs two `rules` or more".into())
-    } else {
-        Ok(parts)
+/// All rules of a temporal correlation must match; a condition may say so. Without one, the parser makes up
+/// `gte: 1`.
+fn several(condition: &CorrelationCondition, parts: usize) -> Result<usize, String> {
+    let is_all = |predicates: &[(ConditionOperator, u64)]| match predicates {
+        [(ConditionOperator::Gte, count)] => *count == parts as u64 || *count == 1,
+        _ => false,
+    };
+    match condition {
+        CorrelationCondition::Threshold { predicates, .. } if is_all(predicates) && parts >= 2 => {
+            Ok(parts)
+        }
+        CorrelationCondition::Threshold { .. } if parts < 2 => {
+            Err("a temporal correlation needs two `rules` or more".into())
+        }
+        CorrelationCondition::Threshold { .. } | CorrelationCondition::Extended(_) => Err(format!(
+            "all of a temporal correlation must match: no condition, or `gte`: {parts}"
+        )),
     }
 }
 

@@ -27,6 +27,13 @@ impl Kinds {
     }
 }
 
+/// Modifiers that say where in a text something stands.
+const ANCHORS: [(Modifier, Anchor); 3] = [
+    (Modifier::Contains, Anchor::Contains),
+    (Modifier::StartsWith, Anchor::Starts),
+    (Modifier::EndsWith, Anchor::Ends),
+];
+
 /// How a number is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -271,13 +278,15 @@ fn numbers(field: Field, modifiers: &[Modifier], values: &[SigmaValue]) -> Resul
 fn texts(field: Field, modifiers: &[Modifier], values: &[SigmaValue]) -> Result<Test, String> {
     let (mut anchor, mut all, mut cased) = (Anchor::Whole, false, false);
     for modifier in modifiers {
-        match modifier {
-            Modifier::Contains if anchor == Anchor::Whole => anchor = Anchor::Contains,
-            Modifier::StartsWith if anchor == Anchor::Whole => anchor = Anchor::Starts,
-            Modifier::EndsWith if anchor == Anchor::Whole => anchor = Anchor::Ends,
-            Modifier::All => all = true,
-            Modifier::Cased => cased = true,
-            _ => return Err(unsupported(field, modifiers)),
+        let anchored = ANCHORS.iter().find(|(named, _)| named == modifier);
+        if let Some((_, wanted)) = anchored.filter(|_| anchor == Anchor::Whole) {
+            anchor = *wanted;
+        } else if *modifier == Modifier::All {
+            all = true;
+        } else if *modifier == Modifier::Cased {
+            cased = true;
+        } else {
+            return Err(unsupported(field, modifiers));
         }
     }
     let pattern = |value: &SigmaValue| match value {

@@ -130,7 +130,7 @@ impl Hub {
         self.counters.updates
     }
 
-    fn set_stage(&mut self, number: u64, stage: Stage) {
+    pub(in crate::hub) fn set_stage(&mut self, number: u64, stage: Stage) {
         let Some(campaign) = self.updates.campaigns.get_mut(&number) else { return };
         if campaign.stage == stage {
             return;

@@ -1,0 +1,447 @@
+//! `hub-agent log …`, `hub-agent incident …` and `hub-agent dispose`
+
+use super::{
+    Failure,
+    client::Hub,
+    component::escaped,
+    show::{self, Output},
+};
+use crate::journal::PUBLIC;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use state_log::{Outside, Verdict, Verifier};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How often the log is looked at while it is followed.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Records asked for at once.
+const PAGE: u64 = 1000;
+
+#[derive(Subcommand)]
+pub(super) enum Log {
+    /// The newest records, and what follows them
+    Tail {
+        #[command(flatten)]
+        which: Which,
+        /// Stop after the newest ones
+        #[arg(long)]
+        once: bool,
+    },
+    /// Records that match, newest first
+    Query {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Verify the log, or a copy of its folder: needs no daemon and no secret but the public key
+    Verify {
+        /// The folder [default: log in the data folder]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// File with the log's origin and public key [default: pki/log.pub in the data folder]
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// File with a witness's name and public key
+        #[arg(long, value_name = "FILE", requires = "heads")]
+        witness: Option<PathBuf>,
+        /// Files with heads that the witness cosigned, kept elsewhere
+        #[arg(long = "head", value_name = "FILE")]
+        heads: Vec<PathBuf>,
+    },
+    /// Write records for other tools, oldest first
+    Export {
+        #[command(flatten)]
+        which: Which,
+        /// ocsf (1.8.0, a JSON object a line) or syslog (RFC 5424)
+        #[arg(long, value_parser = ["ocsf", "syslog"], default_value = "ocsf")]
+        format: String,
+        /// Into this file instead of standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Prove that a record is in the log
+    Prove {
+        /// Its number
+        number: u64,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct Which {
+    /// Only of this component: id, its beginning, or name
+    #[arg(long)]
+    component: Option<String>,
+    /// Only these kinds, such as policy.denied, with commas
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only at least so grave
+    #[arg(long, value_parser = ["informational", "low", "medium", "high", "critical"])]
+    severity: Option<String>,
+    /// Only from this time on: milliseconds since 1970
+    #[arg(long, value_name = "MS")]
+    from: Option<u64>,
+    /// Only before this time
+    #[arg(long, value_name = "MS")]
+    to: Option<u64>,
+    /// At most so many
+    #[arg(long, default_value_t = 100)]
+    limit: u64,
+}
+
+impl Which {
+    fn path(&self) -> String {
+        let Self { component, kind, severity, from, to, .. } = self;
+        let mut path = "/v1/log?".to_owned();
+        let texts = [("component", component), ("kind", kind), ("severity", severity)];
+        for (name, value) in texts {
+            if let Some(value) = value {
+                path += &format!("{name}={}&", escaped(value));
+            }
+        }
+        for (name, value) in [("from", from), ("to", to)] {
+            if let Some(value) = value {
+                path += &format!("{name}={value}&");
+            }
+        }
+        path
+    }
+}
+
+#[derive(Subcommand)]
+pub(super) enum Incident {
+    /// What is open, newest first
+    List {
+        /// The closed ones too
+        #[arg(long)]
+        all: bool,
+    },
+    /// One incident with its evidence
+    Show {
+        /// Its number
+        number: u64,
+    },
+    /// Note that you looked at it
+    Acknowledge {
+        /// Its number
+        number: u64,
+        /// What you found
+        #[arg(long)]
+        reason: String,
+    },
+    /// It is over
+    Close {
+        /// Its number
+        number: u64,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct Dispose {
+    /// Whose records: id, its beginning, or name
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    component: Option<String>,
+    /// All records, the hub's own as well
+    #[arg(long)]
+    all: bool,
+    /// Must be given: nothing brings them back
+    #[arg(long, required = true)]
+    yes: bool,
+}
+
+pub(super) fn obey(
+    hub: &Hub,
+    output: &Output,
+    data_dir: &Path,
+    command: Log,
+) -> Result<(), Failure> {
+    match command {
+        Log::Tail { which, once } => tail(hub, output, &which, once),
+        Log::Query { which } => query(hub, output, &which),
+        Log::Verify { dir, key, witness, heads } => {
+            let dir = dir.unwrap_or_else(|| data_dir.join("log"));
+            let key = key.unwrap_or_else(|| data_dir.join("pki").join(PUBLIC));
+            verify(output, &dir, &key, witness.as_deref(), &heads)
+        }
+        Log::Export { which, format, output: file } => export(hub, output, &which, &format, file),
+        Log::Prove { number } => {
+            let answer = hub.get(&format!("/v1/log/prove/{number}"))?;
+            output.answer(&answer, |answer| {
+                let hashes = answer["hashes"].as_array().map_or(0, Vec::len);
+                let note = show::text(&answer["checkpoint"]);
+                output.raw(&format!(
+                    "record {number} is in the log: {hashes} hashes lead to this checkpoint\n\n{note}"
+                ));
+            });
+            Ok(())
+        }
+    }
+}
+
+fn query(hub: &Hub, output: &Output, which: &Which) -> Result<(), Failure> {
+    let mut found = Vec::new();
+    let mut place = String::new();
+    while (found.len() as u64) < which.limit {
+        let most = PAGE.min(which.limit - found.len() as u64);
+        let answer = hub.get(&format!("{}limit={most}{place}", which.path()))?;
+        warn(&answer);
+        found.extend(answer["records"].as_array().into_iter().flatten().cloned());
+        match answer["next"]["below"].as_u64() {
+            Some(below) => place = format!("&below={below}"),
+            None => break,
+        }
+    }
+    output.answer(&Value::Array(found), |found| table(output, found));
+    Ok(())
+}
+
+/// Records that were changed on disk are named, whatever else is found.
+fn warn(answer: &Value) {
+    let damaged = answer["damaged"].as_array().filter(|damaged| !damaged.is_empty());
+    if let Some(damaged) = damaged {
+        show::complain(&format!(
+            "{} records were changed on disk and are not shown; see: hub-agent log verify",
+            damaged.len()
+        ));
+    }
+}
+
+fn table(output: &Output, records: &Value) {
+    let row = |record: &Value| {
+        let keys = ["number", "at", "severity", "kind", "component", "code", "text"];
+        keys.map(|key| show::text(&record[key])).to_vec()
+    };
+    let rows: Vec<_> = records.as_array().into_iter().flatten().map(row).collect();
+    let head = ["number", "at", "severity", "kind", "component", "code", "text"];
+    output.table(&head, &rows);
+}
+
+fn tail(hub: &Hub, output: &Output, which: &Which, once: bool) -> Result<(), Failure> {
+    let newest = hub.get(&format!("{}limit={}", which.path(), which.limit.min(PAGE)))?;
+    let mut records: Vec<_> = newest["records"].as_array().cloned().unwrap_or_default();
+    records.reverse();
+    let mut next = records.last().and_then(|one| one["number"].as_u64()).map_or(0, |n| n + 1);
+    records.iter().for_each(|record| line(output, record));
+    if once {
+        return Ok(());
+    }
+    loop {
+        std::thread::sleep(EVERY);
+        let answer = hub.get(&format!("{}limit={PAGE}&on={next}", which.path()))?;
+        warn(&answer);
+        let records = answer["records"].as_array().into_iter().flatten();
+        records.for_each(|record| line(output, record));
+        next = answer["next"]["on"].as_u64().unwrap_or(next);
+    }
+}
+
+fn line(output: &Output, record: &Value) {
+    if output.json {
+        return output.raw(&format!("{record}\n"));
+    }
+    let word = |key: &str| show::text(&record[key]);
+    let (number, at, kind) = (word("number"), word("at"), word("kind"));
+    let (severity, component, text) = (word("severity"), word("component"), word("text"));
+    output.raw(&format!("{number:>8} {at} {severity:13} {kind:20} {component} {text}\n"));
+}
+
+fn export(
+    hub: &Hub,
+    output: &Output,
+    which: &Which,
+    format: &str,
+    file: Option<PathBuf>,
+) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::Failed(error.to_string());
+    let mut sink = match &file {
+        Some(path) => Some(fs::File::create(path).map_err(failed)?),
+        None => None,
+    };
+    let size = hub.get("/v1/log/heads")?["size"].as_u64().unwrap_or(0);
+    let bar = progress(size, file.is_some());
+    let mut on = 0;
+    while on < size {
+        let path = format!("{}limit={PAGE}&on={on}&format={format}", which.path());
+        let answer = hub.get(&path)?;
+        warn(&answer);
+        let mut text = String::new();
+        for event in answer["events"].as_array().into_iter().flatten() {
+            // A line is a text already, an event is an object.
+            text += &show::text(event);
+            text.push('\n');
+        }
+        match &mut sink {
+            Some(file) => std::io::Write::write_all(file, text.as_bytes()).map_err(failed)?,
+            None => output.raw(&text),
+        }
+        on = answer["next"]["on"].as_u64().filter(|next| *next > on).unwrap_or(size);
+        bar.set_position(on.min(size));
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn progress(size: u64, shown: bool) -> ProgressBar {
+    if !shown {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} records, {eta}");
+    ProgressBar::new(size).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A file with a name and a key in base64.
+fn named_key(path: &Path) -> Result<(String, [u8; 32]), Failure> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|e| Failure::Failed(format!("{shown}: {e}")))?;
+    let (name, key) = text.trim().rsplit_once(' ').unwrap_or_default();
+    let key = STANDARD.decode(key).ok().and_then(|key| key.try_into().ok());
+    key.map(|key| (name.to_owned(), key))
+        .ok_or_else(|| Failure::Failed(format!("{shown}: not a name and an Ed25519 key in base64")))
+}
+
+fn verify(
+    output: &Output,
+    dir: &Path,
+    key: &Path,
+    witness: Option<&Path>,
+    heads: &[PathBuf],
+) -> Result<(), Failure> {
+    let unusable = |error: state_log::Error| Failure::Failed(error.to_string());
+    let noted = |error| unusable(state_log::Error::Note(error));
+    let (origin, key) = named_key(key)?;
+    let log = Verifier::log(&origin, key).map_err(noted)?;
+    let witness = witness.map(named_key).transpose()?;
+    let witness = witness.map(|(name, key)| Verifier::witness(&name, key).map_err(noted));
+    let witness = witness.transpose()?;
+    let read = |path: &PathBuf| {
+        fs::read_to_string(path).map_err(|e| Failure::Failed(format!("{}: {e}", path.display())))
+    };
+    let heads: Vec<_> = heads.iter().map(read).collect::<Result<_, _>>()?;
+    let bar = progress(0, std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    let outside =
+        Outside { log: &log, witness: witness.as_ref(), heads: &heads, every_signature: false };
+    let report = state_log::verify(dir, &outside, &mut |seen| bar.set_position(seen));
+    bar.finish_and_clear();
+    let report = report.map_err(unusable)?;
+    let findings: Vec<_> = report
+        .findings
+        .iter()
+        .map(|(file, what)| json!({ "file": file, "what": what.to_string() }))
+        .collect();
+    let verdict = match report.verdict() {
+        Verdict::Intact => "intact",
+        Verdict::Rebuildable => "rebuildable",
+        Verdict::Unfinished => "unfinished",
+        Verdict::Damaged => "damaged",
+    };
+    let answer = json!({
+        "verdict": verdict, "records": report.records, "segments": report.segments,
+        "dropped": report.dropped, "checkpoints": report.checkpoints.0, "cosigned": report.heads.0,
+        "findings": findings,
+    });
+    output.answer(&answer, |answer| {
+        output.raw(&format!(
+            "{verdict}: {} records in {} segments, {} taken out by acts of the log, {} cosigned heads agree\n",
+            report.records, report.segments, report.dropped, report.heads.0
+        ));
+        for finding in answer["findings"].as_array().into_iter().flatten() {
+            let (file, what) = (show::text(&finding["file"]), show::text(&finding["what"]));
+            output.raw(&format!("{file}: {what}\n"));
+        }
+    });
+    match report.verdict() {
+        Verdict::Damaged => Err(Failure::Verification("the log was changed".into())),
+        Verdict::Intact | Verdict::Rebuildable | Verdict::Unfinished => Ok(()),
+    }
+}
+
+pub(super) fn incident(hub: &Hub, output: &Output, command: Incident) -> Result<(), Failure> {
+    match command {
+        Incident::List { all } => list(hub, output, all),
+        Incident::Show { number } => one(hub, output, number),
+        Incident::Acknowledge { number, reason } => act(hub, output, number, &reason, false),
+        Incident::Close { number, reason } => act(hub, output, number, &reason, true),
+    }
+}
+
+fn list(hub: &Hub, output: &Output, all: bool) -> Result<(), Failure> {
+    let answer = hub.get("/v1/incidents")?;
+    let mut shown: Vec<_> = answer.as_array().into_iter().flatten().cloned().collect();
+    shown.retain(|one| all || one["state"] != "closed");
+    shown.reverse();
+    output.answer(&Value::Array(shown), |shown| {
+        let keys = ["number", "state", "severity", "rule", "title", "count", "first", "last"];
+        let rows: Vec<_> = shown
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| keys.map(|key| show::text(&one[key])).to_vec())
+            .collect();
+        output.table(&keys, &rows);
+    });
+    Ok(())
+}
+
+fn one(hub: &Hub, output: &Output, number: u64) -> Result<(), Failure> {
+    let answer = hub.get(&format!("/v1/incidents/{number}"))?;
+    output.answer(&answer, |one| {
+        let word = |key: &str| show::text(&one[key]);
+        output.raw(&format!(
+            "incident {number}, {}, {}: {} {}\n{}\n\nfrom {} to {}, {} times; about {}\n",
+            word("state"),
+            word("severity"),
+            word("rule"),
+            word("title"),
+            word("advice"),
+            word("first"),
+            word("last"),
+            word("count"),
+            word("about"),
+        ));
+        for act in ["acknowledged", "closed"] {
+            if !one[act].is_null() {
+                let said = |key: &str| show::text(&one[act][key]);
+                output.raw(&format!(
+                    "{act} by {} at {}: {}\n",
+                    said("by"),
+                    said("at"),
+                    said("reason")
+                ));
+            }
+        }
+        let evidence = one["evidence"].as_array().into_iter().flatten().map(show::text);
+        let evidence = evidence.collect::<Vec<_>>().join(", ");
+        output.raw(&format!("evidence: records {evidence}; prove each: hub-agent log prove N\n"));
+    });
+    Ok(())
+}
+
+fn act(hub: &Hub, output: &Output, number: u64, reason: &str, close: bool) -> Result<(), Failure> {
+    let body = json!({ "reason": reason, "close": close });
+    let answer = hub.post(&format!("/v1/incidents/{number}"), &body)?;
+    let done = if close { "closed" } else { "acknowledged" };
+    output.answer(&answer, |_| output.raw(&format!("incident {number} is {done}\n")));
+    Ok(())
+}
+
+pub(super) fn dispose(hub: &Hub, output: &Output, what: &Dispose) -> Result<(), Failure> {
+    let body = json!({ "component": what.component, "confirm": what.yes });
+    let answer = hub.post("/v1/dispose", &body)?;
+    output.answer(&answer, |answer| {
+        output.raw(&format!(
+            "{} keys were destroyed; record {} of the log says so. Keep this receipt:\n\n{}",
+            show::text(&answer["keys"]),
+            show::text(&answer["act"]),
+            show::text(&answer["checkpoint"])
+        ));
+    });
+    Ok(())
+}

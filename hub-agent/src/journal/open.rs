@@ -1,0 +1,153 @@
+//! Opening the log, and opening it again when the disk failed under it.
+
+use super::key::LogKey;
+use crate::store::{StoreError, whole_key};
+use hub_core::record::Keep;
+use state_log::{Error, FileVault, Head, Log, Opening, Retention, Settings};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Where the log lives and how long what stays in it.
+#[derive(Clone, Debug)]
+pub struct JournalSettings {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The folder of secrets: the signing key and the key that wraps the data keys.
+    pub secrets: PathBuf,
+    /// Its name in checkpoints.
+    pub origin: String,
+    /// How long each class stays; one that is not named stays until space runs out.
+    pub keep: BTreeMap<Keep, Duration>,
+    /// The most bytes it takes; above it the oldest go, incidents excepted.
+    pub bytes: u64,
+    /// How far it was when the store was written last.
+    pub at_least: Option<Head>,
+}
+
+/// The row of the store that says how far the log is, and the table it stands in.
+const REMEMBERED: (&str, &[u8]) = ("log", b"head");
+
+/// How far the log was, as a row of the store says it.
+#[must_use]
+pub fn head_of(stored: &[(String, Vec<u8>, Vec<u8>)]) -> Option<Head> {
+    let (table, key) = REMEMBERED;
+    let row = stored.iter().find(|(t, k, _)| t == table && k == key)?;
+    let (size, root) = row.2.split_first_chunk()?;
+    Some(Head { size: u64::from_be_bytes(*size), root: root.try_into().ok()? })
+}
+
+/// The log, open while the disk works.
+pub struct Journal {
+    settings: JournalSettings,
+    log: Option<Log>,
+    /// The newest head that was durable: a log that is behind it was set back.
+    head: Option<Head>,
+}
+
+impl Journal {
+    /// Opens the log, or begins one.
+    ///
+    /// # Errors
+    /// When it is damaged, or cannot be read or written.
+    pub fn open(settings: JournalSettings) -> Result<(Self, Opening), StoreError> {
+        let head = settings.at_least;
+        let mut journal = Self { settings, log: None, head };
+        let opening = journal.reopen()?;
+        Ok((journal, opening))
+    }
+
+    fn reopen(&mut self) -> Result<Opening, StoreError> {
+        let JournalSettings { folder, secrets, origin, .. } = &self.settings;
+        let broken = |error: &dyn std::fmt::Display| StoreError::Log(error.to_string());
+        let key = LogKey::open(secrets).map_err(|error| broken(&error))?;
+        std::fs::create_dir_all(folder).map_err(|error| broken(&error))?;
+        let vault = FileVault::new(secrets.join("log.wrap"));
+        let mut how = Settings::new(origin);
+        how.protected = vec![Keep::Incident.number()];
+        let public = secrets.join(super::PUBLIC);
+        let published = key.publish(public.parent().unwrap_or(secrets), origin);
+        published.map_err(|error| broken(&error))?;
+        let opened = Log::open(folder, how, Box::new(key), Box::new(vault), self.head);
+        let (log, opening) = opened.map_err(store_error)?;
+        self.log = Some(log);
+        Ok(opening)
+    }
+
+    /// Does something with the log; after a failure that leaves the disk's state unknown it is opened again first.
+    pub(super) fn with<T>(
+        &mut self,
+        act: impl FnOnce(&mut Log) -> Result<T, Error>,
+    ) -> Result<T, StoreError> {
+        if self.log.is_none() {
+            self.reopen()?;
+        }
+        let Some(log) = &mut self.log else { return Err(StoreError::Log("not open".into())) };
+        let done = act(log);
+        let checkpoint = log.checkpoint();
+        self.head = Some(Head { size: checkpoint.size, root: checkpoint.root });
+        if matches!(done, Err(Error::Reopen)) {
+            self.log = None;
+        }
+        done.map_err(store_error)
+    }
+
+    /// The row of the store that says how far the log is.
+    #[must_use]
+    pub fn remembered(&self) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+        let Head { size, root } = self.head?;
+        let value = [&size.to_be_bytes()[..], &root[..]].concat();
+        Some((whole_key(REMEMBERED.0, REMEMBERED.1), Some(value)))
+    }
+
+    /// Takes out what is due; the answer is how many records went and how many bytes came back.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn retain(&mut self, now: u64) -> Result<(u64, u64), StoreError> {
+        let age = |(keep, age): (&Keep, &Duration)| {
+            (keep.number(), u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
+        };
+        let ages = self.settings.keep.iter().map(age).collect();
+        let rules = Retention { ages, bytes: Some(self.settings.bytes) };
+        let receipt = self.with(|log| log.retain(&rules, now))?;
+        Ok((receipt.records, receipt.freed))
+    }
+}
+
+pub(super) fn store_error(error: Error) -> StoreError {
+    let text = error.to_string();
+    if matches!(error, Error::Damaged(_)) {
+        StoreError::LogDamaged(text)
+    } else {
+        StoreError::Log(text)
+    }
+}
+
+/// Sets a damaged log aside as evidence; the answer is where it is, and how many there are.
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn set_aside(folder: &Path) -> std::io::Result<(PathBuf, u32)> {
+    let mut number = 1;
+    loop {
+        let aside = folder.with_extension(format!("damaged-{number}"));
+        if !aside.exists() {
+            std::fs::rename(folder, &aside)?;
+            return Ok((aside, number));
+        }
+        number += 1;
+    }
+}
+
+/// How many damaged logs were set aside beside this one.
+#[must_use]
+pub fn aside(folder: &Path) -> u32 {
+    let mut number = 0;
+    while folder.with_extension(format!("damaged-{}", number + 1)).exists() {
+        number += 1;
+    }
+    number
+}
