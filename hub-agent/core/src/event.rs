@@ -254,7 +254,7 @@ fn circumstances(event: &StateEvent) -> String {
     }
     let peer = peer.as_ref().map_or(String::new(), |peer| peer.ip.0.to_string().replace(':', "."));
     let word = |word: &Option<Word>| word.as_deref().unwrap_or_default().to_owned();
-    format!("{peer}: {} {}", word(actor), word(subject))
+    format!("{peer} {}: {}", word(actor), word(subject))
 }
 
 /// Who did what the words tell: they begin with it.
@@ -274,9 +274,11 @@ impl Coalescer {
     pub(crate) fn admit(&mut self, event: StateEvent, mono: Duration) -> Vec<StateEvent> {
         let mut key = key(&event);
         let mut event = event;
-        if !self.open.contains_key(&key) && self.acts_like(&key, mono) >= ACTS {
+        // What somebody did is never folded with something else: it was allowed, and shall be known.
+        let folds = event.kind != EventKind::CommandIssued;
+        if folds && !self.open.contains_key(&key) && self.acts_like(&key, mono) >= ACTS {
             key.3.clear();
-            (event.actor, event.subject) = (None, None);
+            event.subject = None;
         }
         if let Some((since, counted)) = self.open.get_mut(&key)
             && mono.saturating_sub(*since) < SPAN
@@ -291,7 +293,9 @@ impl Coalescer {
             let counted = oldest.and_then(|key| self.open.remove(&key)).map(|(_, counted)| counted);
             told.extend(counted.filter(|counted| counted.times > 0));
         }
-        self.open.insert(key, (mono, StateEvent { times: 0, ..event.clone() }));
+        let former = self.open.insert(key, (mono, StateEvent { times: 0, ..event.clone() }));
+        // Its span was over, and nobody had told yet how often it was.
+        told.extend(former.map(|(_, counted)| counted).filter(|counted| counted.times > 0));
         told.push(event);
         told
     }
@@ -350,6 +354,58 @@ mod tests {
         assert!(coalescer.flush(Duration::from_millis(999)).is_empty());
         assert_eq!(coalescer.flush(Duration::from_secs(1))[0].times, 499);
         assert!(coalescer.flush(Duration::from_secs(9)).is_empty());
+    }
+
+    #[test]
+    fn a_flood_that_goes_on_is_counted_to_the_last() {
+        let mut coalescer = Coalescer::default();
+        let event = StateEvent {
+            at: Timestamp(0),
+            kind: EventKind::PolicyDenied,
+            severity: Severity::Low,
+            component: None,
+            refusal: Some(Refusal::ForeignTopic),
+            peer: None,
+            actor: None,
+            subject: None,
+            code: None,
+            failed: false,
+            text: String::new(),
+            times: 1,
+        };
+        let mut told = Vec::new();
+        for ms in 0..10_000 {
+            let now = Duration::from_millis(ms);
+            told.extend(coalescer.admit(event.clone(), now));
+            if ms % 1_000 == 500 {
+                told.extend(coalescer.flush(now));
+            }
+        }
+        told.extend(coalescer.flush(Duration::from_secs(20)));
+        assert_eq!(told.iter().map(|one| one.times).sum::<u32>(), 10_000);
+        assert!(told.len() <= 22, "{}", told.len());
+    }
+
+    /// Criterion: T1.CSA.1 (negative)
+    #[test]
+    fn what_somebody_did_hides_behind_nothing_else() {
+        let mut coalescer = Coalescer::default();
+        let act = |n: usize| StateEvent {
+            at: Timestamp(0),
+            kind: EventKind::CommandIssued,
+            severity: Severity::Info,
+            component: None,
+            refusal: None,
+            peer: None,
+            actor: None,
+            subject: None,
+            code: None,
+            failed: false,
+            text: format!("owner: act {n}"),
+            times: 1,
+        };
+        let told = (0..100).flat_map(|n| coalescer.admit(act(n), Duration::from_millis(n as u64)));
+        assert_eq!(told.count(), 100);
     }
 
     /// Criterion: T1.CSA.1 (negative)

@@ -3,7 +3,7 @@
 use super::routes::{Body, Failure, bad, changed, find, parameter, percent_decoded};
 use crate::{journal::Question, run::HubCell, store::StoreError};
 use hub_core::{
-    Actor, Command,
+    Actor, Command, Table, Write,
     detect::Incident,
     record::{RecordKind, Severity, rfc3339},
 };
@@ -154,6 +154,13 @@ pub(super) async fn dispose(cell: &Rc<HubCell>, by: &Actor, body: &[u8]) -> Resu
     let whom = component.map(|text| find(cell, &text)).transpose()?;
     changed(cell, by, Command::Dispose(whom)).await?;
     let Timestamp(now) = cell.now().wall;
+    // Who wanted it is in the log before anything goes.
+    let row = Write {
+        table: Table::Meta,
+        key: b"disposed".to_vec(),
+        value: Some(now.to_be_bytes().to_vec()),
+    };
+    cell.make_durable(vec![row]).await?;
     Ok(Body::Json(cell.ask_log(Question::Erase(whom, now)).await?))
 }
 

@@ -352,6 +352,9 @@ fn verify(
             "{verdict}: {} records in {} segments, {} taken out by acts of the log, {} cosigned heads agree\n",
             report.records, report.segments, report.dropped, report.heads.0
         ));
+        if heads.is_empty() {
+            output.raw("whether it was set back as a whole was not looked at: give --witness and --head\n");
+        }
         for finding in answer["findings"].as_array().into_iter().flatten() {
             let (file, what) = (show::text(&finding["file"]), show::text(&finding["what"]));
             output.raw(&format!("{file}: {what}\n"));

@@ -5,7 +5,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{fs, path::Path};
 
-/// The file in the log's folder that names its origin and public key.
+/// The file beside the keys that names the log's origin and public key.
 pub const PUBLIC: &str = "log.pub";
 
 /// The log's key.

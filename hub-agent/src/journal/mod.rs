@@ -8,31 +8,55 @@ mod questions;
 
 pub use entry::view;
 pub use key::{LogKey, PUBLIC};
-pub use open::{Journal, JournalSettings, aside, head_of, set_aside};
+pub use open::{Journal, JournalSettings, head_of, next_origin, origin, set_aside};
 pub use questions::{Ask, Question};
 
 use crate::store::StoreError;
 use hub_core::record::Record;
 use state_log::Query;
 
+/// Records of one commit: whatever they hold, the log takes so many.
+const PORTION: usize = 4096;
+
 /// Records read at once while the hub learns again.
 const RECALLED: usize = 1000;
 
+/// How many records became durable.
+#[derive(Debug)]
+pub struct Written {
+    /// The number of the first.
+    pub first: u64,
+    /// How many; the others are not in the log.
+    pub count: usize,
+    /// Why not all.
+    pub error: Option<StoreError>,
+}
+
 impl Journal {
-    /// Makes records durable; the answer is the number of the first.
-    ///
-    /// # Errors
-    /// When they are not durable: none of them is in the log then.
-    pub fn write(&mut self, records: &[Record]) -> Result<u64, StoreError> {
-        let entries: Vec<_> = records.iter().map(entry::of).collect();
-        self.with(|log| {
-            let mut first = None;
-            for batch in entries.chunks(state_log::MAX_BATCH) {
-                first.get_or_insert(log.append(batch)?.start);
+    /// Makes records durable, in portions that the log takes.
+    pub fn write(&mut self, records: &[Record]) -> Written {
+        let mut written = Written { first: 0, count: 0, error: None };
+        for portion in records.chunks(PORTION) {
+            let entries: Vec<_> = portion.iter().map(entry::of).collect();
+            let done = self.with(|log| {
+                let first = log.append(&entries)?.start;
+                log.commit().map(|_| first)
+            });
+            match done {
+                Ok(first) if written.count == 0 => written.first = first,
+                Ok(_) => {}
+                Err(error) => return Written { error: Some(error), ..written },
             }
-            log.commit()?;
-            Ok(first.unwrap_or_else(|| log.size()))
-        })
+            written.count += portion.len();
+        }
+        written
+    }
+
+    /// Ends the log in order, so that a copy of it is known to be whole.
+    pub fn close(mut self) {
+        if let Some(Err(error)) = self.take().map(state_log::Log::close) {
+            tracing::warn!("the state log did not end in order: {error}");
+        }
     }
 
     /// Tells the records since this time, oldest first, with their numbers; at most the newest `most`.

@@ -76,6 +76,10 @@ impl Journal {
         Ok(opening)
     }
 
+    pub(super) fn take(&mut self) -> Option<Log> {
+        self.log.take()
+    }
+
     /// Does something with the log; after a failure that leaves the disk's state unknown it is opened again first.
     pub(super) fn with<T>(
         &mut self,
@@ -126,28 +130,56 @@ pub(super) fn store_error(error: Error) -> StoreError {
     }
 }
 
-/// Sets a damaged log aside as evidence; the answer is where it is, and how many there are.
+/// Sets a damaged log aside as evidence, with its public key beside it; the answer is where it is.
 ///
 /// # Errors
 /// When it cannot be renamed.
-pub fn set_aside(folder: &Path) -> std::io::Result<(PathBuf, u32)> {
+pub fn set_aside(folder: &Path, public: &Path) -> std::io::Result<PathBuf> {
     let mut number = 1;
-    loop {
-        let aside = folder.with_extension(format!("damaged-{number}"));
-        if !aside.exists() {
-            std::fs::rename(folder, &aside)?;
-            return Ok((aside, number));
-        }
+    while folder.with_extension(format!("damaged-{number}")).exists() {
         number += 1;
     }
+    let aside = folder.with_extension(format!("damaged-{number}"));
+    std::fs::rename(folder, &aside)?;
+    std::fs::copy(public, aside.with_extension(format!("damaged-{number}.pub")))?;
+    Ok(aside)
 }
 
-/// How many damaged logs were set aside beside this one.
+/// The log's name: as it was published, or the first one.
 #[must_use]
-pub fn aside(folder: &Path) -> u32 {
-    let mut number = 0;
-    while folder.with_extension(format!("damaged-{}", number + 1)).exists() {
-        number += 1;
+pub fn origin(public: &Path, first: &str) -> String {
+    let text = std::fs::read_to_string(public).unwrap_or_default();
+    let known = text.trim().rsplit_once(' ').map(|(origin, _)| origin);
+    let known = known.filter(|origin| *origin == first || origin.starts_with(&format!("{first}/")));
+    known.unwrap_or(first).to_owned()
+}
+
+/// The name of the log after this one.
+#[must_use]
+pub fn next_origin(origin: &str, first: &str) -> String {
+    let number = origin.strip_prefix(first).and_then(|rest| rest.strip_prefix('/'));
+    let number: u32 = number.and_then(|number| number.parse().ok()).unwrap_or(1);
+    format!("{first}/{}", number + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_log_has_a_name_of_its_own() {
+        let first = "hub-agent/4711";
+        assert_eq!(origin(Path::new("/nowhere"), first), first);
+        let second = next_origin(first, first);
+        assert_eq!(
+            (second.as_str(), next_origin(&second, first).as_str()),
+            ("hub-agent/4711/2", "hub-agent/4711/3")
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("log.pub");
+        std::fs::write(&file, "hub-agent/4711/2 AAAA\n").expect("written");
+        assert_eq!(origin(&file, first), second, "also when what was set aside was carried away");
+        std::fs::write(&file, "hub-agent/4712 AAAA\n").expect("written");
+        assert_eq!(origin(&file, first), first, "another hub's");
     }
-    number
 }

@@ -7,7 +7,7 @@ use hub_core::record::{ocsf, syslog};
 use protocol::id::ComponentId;
 use serde_json::{Value, json};
 use state_log::{EraseReceipt, Erasure, Query};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// A question and who waits for its answer.
 pub struct Ask {
@@ -15,6 +15,8 @@ pub struct Ask {
     pub question: Question,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Result<Value, StoreError>>,
+    /// Its place in the queue, given back when it was answered.
+    pub place: OwnedSemaphorePermit,
 }
 
 /// What is asked.

@@ -9,7 +9,7 @@ use mqtt_endpoint::CommitId;
 use tokio::sync::oneshot;
 
 /// Records that wait for a disk that takes none; further ones are counted and lost, the oldest stay.
-const MOST_RECORDS: usize = 8192;
+const MOST_RECORDS: usize = 65_536;
 
 /// Something that may be seen only when its commit is durable.
 pub(super) enum Deferred {
@@ -58,6 +58,8 @@ impl Batches {
     /// Adds records; the answer is the number of the commit that will hold them.
     pub(super) fn record(&mut self, records: Vec<Record>) -> CommitId {
         self.records.extend(records);
+        self.dropped += self.records.len().saturating_sub(MOST_RECORDS) as u64;
+        self.records.truncate(MOST_RECORDS);
         self.number
     }
 

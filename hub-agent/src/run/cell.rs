@@ -10,7 +10,7 @@ use crate::{
     journal::{Ask, Question},
     pki::{PkiError, ca::HubCa, maker::Maker, signer::Signer, verify::Revoked},
     settings::Settings,
-    store::{Committer, Completion, Job, StoreError},
+    store::{ASKS, Committer, Completion, Job, StoreError},
     telemetry,
     updates::{BlockServer, Repository},
 };
@@ -103,6 +103,8 @@ pub struct HubCell {
     setup_code: Cell<Option<[u8; 10]>>,
     /// Passwords are compared one at a time.
     passwords: Arc<Semaphore>,
+    /// Places for questions about the log.
+    questions: Arc<Semaphore>,
     /// There may be something to commit.
     dirty: Notify,
     /// An event was added.
@@ -139,6 +141,7 @@ impl HubCell {
             revoked: Revoked::default(),
             setup_code: Cell::new(None),
             passwords: Arc::new(Semaphore::new(1)),
+            questions: Arc::new(Semaphore::new(ASKS)),
             dirty: Notify::new(),
             happened: Notify::new(),
             addresses: Cell::new((nowhere, None)),
@@ -469,10 +472,13 @@ impl HubCell {
         if batches.failing && !trial {
             return;
         }
-        if let Some(job) = batches.next()
-            && self.committer.borrow().submit(job).is_err()
-        {
-            tracing::error!("the store's thread is gone");
+        let Some(job) = batches.next() else { return };
+        if let Err(job) = self.committer.borrow().submit(job) {
+            tracing::error!("the store's thread takes no commit");
+            if let Job::Commit { batch, records, .. } = *job {
+                let deferred = batches.ended(Some((batch, records)));
+                deferred.into_iter().for_each(|waiting| batches.defer(waiting));
+            }
         }
     }
 
@@ -524,8 +530,9 @@ impl HubCell {
     /// When the log cannot answer, or too many questions wait.
     pub async fn ask_log(&self, question: Question) -> Result<serde_json::Value, StoreError> {
         let (answer, waiter) = oneshot::channel();
-        let job = Job::Ask(Box::new(Ask { question, answer }));
         let busy = || StoreError::Log("it is busy; ask again".into());
+        let place = self.questions.clone().try_acquire_owned().map_err(|_| busy())?;
+        let job = Job::Ask(Box::new(Ask { question, answer, place }));
         self.committer.borrow().submit(job).map_err(|_| busy())?;
         waiter.await.map_err(|_| StoreError::Log("the store's thread ended".into()))?
     }

@@ -1,5 +1,5 @@
-//! The newest state events: in memory for people, in the store as a ring. The tamper-evident log of
-//! everything is a later step.
+//! The newest state events: in memory for people, in the store as a ring. Everything is in the
+//! state log (`journal`).
 
 use hub_core::{StateEvent, Table};
 use serde_json::Value;

@@ -13,7 +13,9 @@ pub use events::EventRing;
 
 use crate::{
     admin, est,
-    journal::{Journal, JournalSettings, Question, aside, head_of, set_aside},
+    journal::{
+        Journal, JournalSettings, PUBLIC, Question, head_of, next_origin, origin, set_aside,
+    },
     links,
     own::Keeper,
     pki::{ca::HubCa, files, maker::Maker, verify},
@@ -153,7 +155,8 @@ pub async fn daemon(
 
 /// Takes out of the log what is due, again and again.
 async fn retain(cell: Rc<HubCell>) {
-    let mut due = tokio::time::interval(RETENTION);
+    // Not at once: a clock may be wrong until it is set from the network.
+    let mut due = tokio::time::interval_at(tokio::time::Instant::now() + RETENTION, RETENTION);
     loop {
         due.tick().await;
         if let Err(error) = cell.ask_log(Question::Retain(cell.now().wall.0)).await {
@@ -189,23 +192,22 @@ fn open_log(
     at_least: Option<state_log::Head>,
     (hub, clock): (&mut Hub, &Clock),
 ) -> anyhow::Result<(Journal, Option<String>)> {
-    let folder = settings.data_dir.join("log");
-    let how = |before: u32, at_least| JournalSettings {
+    let (folder, secrets) = (settings.data_dir.join("log"), settings.data_dir.join("pki"));
+    let (public, first) = (secrets.join(PUBLIC), format!("hub-agent/{}", ca.hub_id()));
+    let name = origin(&public, &first);
+    let how = |origin: String, at_least| JournalSettings {
         folder: folder.clone(),
-        secrets: settings.data_dir.join("pki"),
-        origin: match before {
-            0 => format!("hub-agent/{}", ca.hub_id()),
-            before => format!("hub-agent/{}/{}", ca.hub_id(), before + 1),
-        },
+        secrets: secrets.clone(),
+        origin,
         keep: settings.state_log.keep.clone(),
         bytes: settings.state_log.bytes,
         at_least,
     };
-    let (mut log, opening, trouble) = match Journal::open(how(aside(&folder), at_least)) {
+    let (mut log, opening, trouble) = match Journal::open(how(name.clone(), at_least)) {
         Ok((log, opening)) => (log, opening, None),
         Err(StoreError::LogDamaged(why)) => {
-            let (kept, number) = set_aside(&folder)?;
-            let (log, opening) = Journal::open(how(number, None))?;
+            let kept = set_aside(&folder, &public)?;
+            let (log, opening) = Journal::open(how(next_origin(&name, &first), None))?;
             let text = format!("{why}; it is kept as {}, and a new log begins", kept.display());
             (log, opening, Some(text))
         }
@@ -222,6 +224,7 @@ fn open_log(
     }
     let from = clock.now().wall.0.saturating_sub(WEEK);
     log.recall(from, RECALLED, |number, record| hub.recall(number, record))?;
+    hub.recalled();
     Ok((log, trouble))
 }
 

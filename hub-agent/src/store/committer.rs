@@ -4,7 +4,7 @@ use super::{
     StoreError,
     disk::{Batch, Disk},
 };
-use crate::journal::{Ask, Journal};
+use crate::journal::{Ask, Journal, Written};
 use hub_core::record::Record;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 /// Batches under way; the loop submits the next only when the last has ended.
 const UNDER_WAY: usize = 1;
 
-/// Questions about the log that wait.
-const ASKS: usize = 8;
+/// Questions about the log that wait or are being answered; whoever asks takes a place first, so that none is ever in
+/// the way of a commit.
+pub const ASKS: usize = 8;
 
 /// What the thread is asked.
 pub enum Job {
@@ -99,9 +100,10 @@ fn run(mut disk: Disk, mut log: Journal, work: &Receiver<Job>, done: &mpsc::Send
         let completion = match job {
             Job::Commit { id, batch, records } => both(&mut disk, &mut log, id, batch, records),
             Job::Ask(ask) => {
-                let Ask { question, answer } = *ask;
+                let Ask { question, answer, place } = *ask;
                 // Whoever asked may be gone.
                 drop(answer.send(log.answer(question)));
+                drop(place);
                 continue;
             }
             Job::Probe => {
@@ -111,9 +113,10 @@ fn run(mut disk: Disk, mut log: Journal, work: &Receiver<Job>, done: &mpsc::Send
             }
         };
         if done.blocking_send(completion).is_err() {
-            return;
+            break;
         }
     }
+    log.close();
 }
 
 /// The log first: that something is told of which did not come to be is better than the other way round. The
@@ -126,19 +129,33 @@ fn both(
     records: Vec<Record>,
 ) -> Completion {
     let id = Some(id);
-    let mut recorded = None;
-    if !records.is_empty() {
-        match disk.check_space().and_then(|()| log.write(&records)) {
-            Ok(first) => recorded = Some((first, records)),
-            Err(error) => {
-                let result = Err((error, batch, records));
-                return Completion { id, recorded, result };
-            }
-        }
+    if let Err(error) = disk.check_space() {
+        return Completion { id, recorded: None, result: Err((error, batch, records)) };
+    }
+    let (recorded, unsaid) = record(log, records);
+    if let Some((error, records)) = unsaid {
+        return Completion { id, recorded, result: Err((error, batch, records)) };
+    }
+    if recorded.is_some() {
         batch.extend(log.remembered());
     }
     let result = commit(disk, &batch).map_err(|error| (error, batch, Vec::new()));
     Completion { id, recorded, result }
+}
+
+type Recorded = Option<(u64, Vec<Record>)>;
+
+/// Writes records into the log: those that are there, and those that are not and why.
+fn record(
+    log: &mut Journal,
+    mut records: Vec<Record>,
+) -> (Recorded, Option<(StoreError, Vec<Record>)>) {
+    if records.is_empty() {
+        return (None, None);
+    }
+    let Written { first, count, error } = log.write(&records);
+    let unsaid = records.split_off(count.min(records.len()));
+    ((count > 0).then_some((first, records)), error.map(|error| (error, unsaid)))
 }
 
 /// sled may panic when the disk fails under it: that is a failed commit, not the end of the hub.

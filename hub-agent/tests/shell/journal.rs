@@ -19,6 +19,12 @@ pub(crate) fn settings(folder: &Path) -> JournalSettings {
     }
 }
 
+fn write(log: &mut Journal, records: &[Record]) -> (u64, usize) {
+    let written = log.write(records);
+    assert!(written.error.is_none(), "{written:?}");
+    (written.first, written.count)
+}
+
 fn since(log: &mut Journal, from: u64, most: u64) -> Vec<(u64, Record)> {
     let mut all = Vec::new();
     log.recall(from, most, |number, record| all.push((number, record.clone()))).unwrap();
@@ -36,8 +42,8 @@ fn records_have_numbers_in_their_order_and_are_read_back_after_a_start() {
     let folder = tempfile::tempdir().unwrap();
     let (mut log, _) = Journal::open(settings(folder.path())).unwrap();
     let records: Vec<_> = (0..50).map(|at| record(1_000 + at, RecordKind::AuthFailure)).collect();
-    assert_eq!(log.write(&records[..20]).unwrap(), 0);
-    assert_eq!(log.write(&records[20..]).unwrap(), 20);
+    assert_eq!(write(&mut log, &records[..20]), (0, 20));
+    assert_eq!(write(&mut log, &records[20..]), (20, 30));
     drop(log);
     let (mut log, opening) = Journal::open(settings(folder.path())).unwrap();
     assert!(opening.torn.is_none());
@@ -54,7 +60,7 @@ fn records_have_numbers_in_their_order_and_are_read_back_after_a_start() {
 fn a_log_that_was_set_back_is_not_opened() {
     let folder = tempfile::tempdir().unwrap();
     let (mut log, _) = Journal::open(settings(folder.path())).unwrap();
-    log.write(&[record(1, RecordKind::AuthFailure)]).unwrap();
+    write(&mut log, &[record(1, RecordKind::AuthFailure)]);
     drop(log);
     let old: Vec<_> = fs::read_dir(folder.path().join("log"))
         .unwrap()
@@ -63,7 +69,7 @@ fn a_log_that_was_set_back_is_not_opened() {
         .map(|entry| (entry.path(), fs::read(entry.path()).unwrap()))
         .collect();
     let (mut log, _) = Journal::open(settings(folder.path())).unwrap();
-    log.write(&[record(2, RecordKind::Tamper)]).unwrap();
+    write(&mut log, &[record(2, RecordKind::Tamper)]);
     let (key, value) = log.remembered().unwrap();
     drop(log);
     let split = key.iter().position(|byte| *byte == 0).unwrap();
@@ -83,9 +89,22 @@ fn what_is_due_goes_and_incidents_stay() {
     let folder = tempfile::tempdir().unwrap();
     let (mut log, _) = Journal::open(settings(folder.path())).unwrap();
     let kinds = [RecordKind::Health, RecordKind::Incident, RecordKind::NetCounters];
-    log.write(&kinds.map(|kind| record(1_000, kind))).unwrap();
+    write(&mut log, &kinds.map(|kind| record(1_000, kind)));
     assert_eq!(log.retain(50_000).unwrap().0, 0, "not yet");
     assert_eq!(log.retain(70_000).unwrap().0, 2);
     let left: Vec<_> = since(&mut log, 0, 100).into_iter().map(|(_, one)| one.kind).collect();
     assert_eq!(left, [RecordKind::Incident]);
+}
+
+/// A power cut of a large product tells more at once than the log takes in one commit.
+///
+/// Criterion: T1.CSA.1 (positive)
+#[test]
+fn more_than_one_commit_takes_is_written_in_several_and_none_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = Journal::open(settings(folder.path())).unwrap();
+    let records: Vec<_> = (0..40_000).map(|at| record(at, RecordKind::ComponentLost)).collect();
+    assert_eq!(write(&mut log, &records), (0, 40_000));
+    assert_eq!(write(&mut log, &records[..1]), (40_000, 1));
+    assert_eq!(since(&mut log, 0, 100_000).len(), 40_001);
 }

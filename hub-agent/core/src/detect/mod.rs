@@ -127,6 +127,13 @@ impl Detector {
         self.engine.take_evicted();
     }
 
+    /// All that was written before the daemon started was told: who was silent while it was away did nothing wrong.
+    pub fn restored(&mut self, now: input::Now) {
+        let engine_ms = Now::from(now).engine_ms;
+        self.members.values_mut().for_each(|member| member.wake(engine_ms));
+        self.product.wake();
+    }
+
     /// Takes a change of an incident that was written before.
     pub fn restore_incident(&mut self, change: IncidentChange) {
         self.incidents.restore(change, self.engine.rules().incidents());

@@ -97,6 +97,12 @@ impl Member {
         (self.alive, self.is_lost) = (engine_ms, false);
     }
 
+    /// The hub was away and heard nobody: silence counts from now on.
+    pub(super) fn wake(&mut self, engine_ms: u64) {
+        (self.alive, self.logged) = (engine_ms, engine_ms);
+        (self.is_lost, self.is_silent, self.said_goodbye) = (false, false, false);
+    }
+
     /// Learns of its life from a record; says what its clock did.
     pub(super) fn observe(&mut self, record: &Record, engine_ms: u64) -> Option<Record> {
         if record.kind == RecordKind::ComponentLost {
@@ -189,6 +195,11 @@ impl Product {
             flood: (0, 0),
             told_flood: None,
         }
+    }
+
+    /// What was lost before the hub was away is no loss now.
+    pub(super) fn wake(&mut self) {
+        self.lost.clear();
     }
 
     pub(super) fn observe(&mut self, record: &Record, now: Now, members: usize) -> Option<Record> {

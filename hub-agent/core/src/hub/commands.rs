@@ -36,7 +36,6 @@ impl Hub {
             | Command::Restore(Members::One(id))
             | Command::Give { id, .. }
             | Command::Notices(id, _)
-            | Command::Dispose(Some(id))
             | Command::Regroup { id, .. } => Some(*id),
             Command::Approve(Selector::AllPending)
             | Command::OpenPairing { .. }
@@ -48,7 +47,7 @@ impl Hub {
             | Command::Logout(_)
             | Command::Campaign(..)
             | Command::Incident { .. }
-            | Command::Dispose(None)
+            | Command::Dispose(_)
             | Command::Define(_) => None,
         };
         match self.obey(by, command) {
@@ -405,7 +404,7 @@ fn describe(command: &Command) -> String {
         Command::Notices(_, true) => "tell me of its updates".into(),
         Command::Notices(_, false) => "do not tell me of its updates".into(),
         Command::Dispose(None) => "erase all that the log holds".into(),
-        Command::Dispose(Some(_)) => "erase what the log holds of it".into(),
+        Command::Dispose(Some(id)) => format!("erase what the log holds of {id}"),
         Command::Incident { number, closes: true, .. } => format!("close incident {number}"),
         Command::Incident { number, .. } => format!("acknowledge incident {number}"),
     }

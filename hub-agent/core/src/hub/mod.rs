@@ -13,7 +13,7 @@ mod messages;
 mod people;
 mod relay;
 mod reset;
-mod state;
+pub(crate) mod state;
 mod updates;
 mod views;
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// What of an event is told apart from its words.
 #[derive(Debug, Default)]
-pub(super) struct Details {
+pub(in crate::hub) struct Details {
     pub(super) peer: Option<Peer>,
     pub(super) actor: Option<Word>,
     pub(super) subject: Option<Word>,
@@ -126,6 +126,11 @@ impl Hub {
     /// A record from before this start: what was usual and what was under way is known again.
     pub fn recall(&mut self, number: u64, record: &record::Record) {
         self.detector.restore(record, number, self.now);
+    }
+
+    /// That was all of it.
+    pub fn recalled(&mut self) {
+        self.detector.restored(self.now);
     }
 
     pub(super) fn tick_detection(&mut self) {

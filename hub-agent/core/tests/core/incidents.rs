@@ -121,3 +121,45 @@ fn a_day_of_a_quiet_home_raises_nothing() {
     let incidents: Vec<_> = world.hub.incidents().iter().collect();
     assert!(incidents.is_empty(), "{incidents:#?}");
 }
+
+/// Criterion: T3.CSA.2 (negative)
+#[test]
+fn a_hub_that_starts_again_after_days_blames_nobody_for_its_own_silence() {
+    let mut world = world(true);
+    for n in 3..12 {
+        world.member(n);
+    }
+    world.handle(Input::Tick);
+    world.pass(2 * DAY);
+    world.restart();
+    world.handle(Input::Tick);
+    let incidents: Vec<_> = world.hub.incidents().iter().collect();
+    assert!(incidents.is_empty(), "{incidents:#?}");
+}
+
+/// Criterion: T3.CSA.2 (negative)
+#[test]
+fn a_full_disk_makes_no_component_suspect_of_anything() {
+    let mut world = world(true);
+    for _ in 0..60 {
+        for n in [1, 2] {
+            let (who, refusal) = (Some(id(n)), Refusal::StoreUnavailable);
+            world.handle(Input::Denied { who, from: None, refusal, about: "state".into() });
+        }
+        world.pass(Duration::from_secs(1));
+    }
+    assert_eq!((world.state(1), world.state(2)), (TrustState::Active, TrustState::Active));
+    assert_eq!(world.hub.incidents().iter().count(), 0);
+}
+
+/// Criterion: T3.SU.1a (positive)
+/// Criterion: T3.CSA.2 (positive)
+#[test]
+fn a_mirror_that_offers_old_metadata_is_an_incident_and_pauses_nothing() {
+    let mut world = world(true);
+    let (attack, text) = ("rollback", "timestamp went back".to_owned());
+    let state = hub_core::RepositoryState::Refused { attack, text };
+    world.handle(Input::Repository(state));
+    let incidents: Vec<_> = world.hub.incidents().iter().map(|one| one.rule.clone()).collect();
+    assert_eq!(incidents.iter().map(|rule| &**rule).collect::<Vec<_>>(), ["HUB-06"]);
+}

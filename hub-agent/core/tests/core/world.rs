@@ -143,6 +143,10 @@ impl World {
     /// The same store after a restart.
     pub(crate) fn restart(&mut self) {
         self.hub = self.replayed();
+        for (number, record) in (0..).zip(&self.log) {
+            self.hub.recall(number, record);
+        }
+        self.hub.recalled();
     }
 
     pub(crate) fn replayed(&self) -> Hub {

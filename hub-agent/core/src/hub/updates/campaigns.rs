@@ -3,7 +3,7 @@
 use crate::{
     access::{policy::Kind, trust::Hold},
     event::EventKind,
-    hub::Hub,
+    hub::{Hub, state::Details},
     input::RepositoryState,
     persist,
     update::{Campaign, MAX_CAMPAIGNS, Outcome, ReleaseNote, Stage},
@@ -383,7 +383,8 @@ impl Hub {
             }
             RepositoryState::Refused { attack, text } => {
                 self.count("update-refused");
-                self.event(EventKind::UpdateRefused, None, None, format!("{attack}: {text}"));
+                let (text, details) = (format!("{attack}: {text}"), Details::because(attack));
+                self.event_with(EventKind::UpdateRefused, None, None, text, details);
             }
             RepositoryState::Stopped(why) => {
                 if self.updates.stopped.as_ref() != Some(&why) {

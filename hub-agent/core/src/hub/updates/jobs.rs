@@ -4,7 +4,7 @@ use crate::{
     access::gate,
     effect::Answer,
     event::EventKind,
-    hub::Hub,
+    hub::{Hub, state::Details},
     persist,
     update::{BLOCK, Ended, Job, KEPT, MAX_CAMPAIGNS, Outcome, WINDOW, check_request},
 };
@@ -294,10 +294,12 @@ impl Hub {
         let text = format!("{}{why}", self.job_words(id));
         let kind = match outcome {
             Outcome::Confirmed => EventKind::UpdateConfirmed,
-            Outcome::RolledBack | Outcome::Refused | Outcome::Failed => EventKind::UpdateFailed,
+            Outcome::Refused => EventKind::UpdateRefused,
+            Outcome::RolledBack | Outcome::Failed => EventKind::UpdateFailed,
             Outcome::Cancelled => EventKind::UpdateStep,
         };
-        self.event(kind, Some(id), None, text);
+        let details = fault.map_or_else(Details::default, |fault| Details::because(fault.word()));
+        self.event_with(kind, Some(id), None, text, details);
         self.updates.stirred = true;
         self.advance(job.campaign);
     }
