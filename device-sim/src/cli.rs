@@ -8,6 +8,7 @@ use crate::{
     hostile::Target,
     identity::MakerCa,
     link::HubAddress,
+    log::Mischief,
     profile::Kinds,
 };
 use anyhow::Context;
@@ -121,6 +122,12 @@ struct Run {
     /// Milliseconds between values of a component; 0 for none
     #[arg(long, default_value_t = 1000)]
     stream: u64,
+    /// Seconds between batches of a component's log; 0 for no log
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    log: u64,
+    /// How components abuse their logs: floods, skips, edits, replays, stamps or forges
+    #[arg(long, value_name = "MISCHIEF")]
+    log_mischief: Option<Mischief>,
     /// Where acknowledged messages are noted
     #[arg(long)]
     ack_log: Option<PathBuf>,
@@ -215,9 +222,10 @@ async fn run_fleet(run: Run) -> anyhow::Result<ExitCode> {
         count: run.count,
         seed: run.seed,
         state: run.state.clone(),
-        pace: Pace { interval, stream: run.stream },
+        pace: Pace { interval, stream: run.stream, log: run.log * 1000 },
         flaky: usize::from(run.flaky),
         temper: run.temper,
+        mischief: run.log_mischief,
         ack_log: run.ack_log.clone(),
         anchor: run.anchor.as_ref().map(std::fs::read).transpose().context("the anchor")?,
         proofs: Box::new(proofs),

@@ -5,6 +5,7 @@ use crate::{
     assertion::Believer,
     flaky::Flaky,
     flash::{Credentials, Flash},
+    log::Desk,
     profile::Profile,
     update::Updater,
 };
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 mod config;
 mod events;
+mod log;
 mod peers;
 mod speech;
 mod update;
@@ -49,6 +51,8 @@ pub struct Pace {
     pub interval: Interval,
     /// Milliseconds between two values of a stream; 0 for none.
     pub stream: u64,
+    /// Milliseconds between two batches of its log; 0 for no log.
+    pub log: u64,
 }
 
 enum Stage {
@@ -88,6 +92,7 @@ pub struct Device {
     updater: Option<Updater>,
     /// Subscriptions of this session that were not taken yet.
     subscribing: Option<usize>,
+    log: Desk,
 }
 
 impl Device {
@@ -129,6 +134,7 @@ impl Device {
             outcome: (ConfigOutcome::Applied, None),
             updater,
             subscribing: None,
+            log: Desk::default(),
         })
     }
 
@@ -178,7 +184,7 @@ impl Device {
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Output> {
         match input {
             Input::Start => self.start(now),
-            Input::Enrolled(credentials) => self.enrolled(credentials),
+            Input::Enrolled(credentials) => self.enrolled(credentials, now),
             Input::EnrolLater(seconds) => {
                 self.stage = Stage::Enrolling { retry_at: now.mono + seconds * 1000 };
                 Vec::new()
@@ -197,6 +203,10 @@ impl Device {
             Input::Answered(Token::Status(seq), _) => {
                 self.update(now, |updater, turn| updater.answered(seq, turn))
             }
+            Input::Answered(Token::Log(last), taken) => {
+                self.log_answered(last, taken, now);
+                Vec::new()
+            }
             Input::Answered(..) => Vec::new(),
             Input::Subscribed(taken) => self.subscription(taken, now),
             Input::SelfTested(passed) => {
@@ -204,7 +214,8 @@ impl Device {
             }
             Input::Restarted => self.restart(now),
             Input::Received(Down::Relayed, payload) => self.relayed(&payload, now),
-            Input::Received(Down::Config, payload) => self.configure(&payload),
+            Input::Received(Down::Config, payload) => self.configure(&payload, now),
+            Input::Received(Down::LogControl, payload) => self.log_control(&payload, now),
             Input::Received(Down::Trust, payload) => {
                 self.trust = cbor::decode(&payload, payload.len()).ok().or(self.trust.take());
                 Vec::new()
@@ -232,8 +243,11 @@ impl Device {
         match self.stage {
             Stage::Off | Stage::Connecting => None,
             Stage::Enrolling { retry_at } | Stage::Offline { retry_at } => Some(retry_at),
-            Stage::Online if self.pace.stream > 0 => Some(self.next_heartbeat.min(self.next_value)),
-            Stage::Online => Some(self.next_heartbeat),
+            Stage::Online => {
+                let value = (self.pace.stream > 0).then_some(self.next_value);
+                let others = value.into_iter().chain(self.log_deadline());
+                others.chain([self.next_heartbeat]).min()
+            }
         }
     }
 
@@ -265,6 +279,8 @@ impl Device {
             return Vec::new();
         };
         self.count_on();
+        self.log.start_noted = false;
+        self.note_start(now);
         let (stage, next) = match self.flash.credentials {
             Some(_) => (Stage::Connecting, Output::Connect),
             None => (Stage::Enrolling { retry_at: u64::MAX }, Output::Enrol),
@@ -288,8 +304,9 @@ impl Device {
         [Output::HangUp].into_iter().chain(self.start(now)).collect()
     }
 
-    fn enrolled(&mut self, credentials: Credentials) -> Vec<Output> {
+    fn enrolled(&mut self, credentials: Credentials, now: Now) -> Vec<Output> {
         self.flash.credentials = Some(credentials);
+        self.note_start(now);
         self.failures = 0;
         if std::mem::take(&mut self.renewing) {
             // The session goes on; the next connection uses the new certificate.
@@ -313,6 +330,10 @@ impl Device {
         self.next_heartbeat = now.mono + self.interval();
         self.next_value = now.mono + self.pace.stream;
         let mut topics = vec![Down::Trust, Down::Config, Down::Relayed];
+        if self.pace.log > 0 {
+            topics.push(Down::LogControl);
+            self.log_connected(now);
+        }
         if let Some(updater) = &mut self.updater {
             updater.connected(now.mono);
             topics.extend([Down::UpdateOffer, Down::UpdateBlock, Down::UpdateControl]);

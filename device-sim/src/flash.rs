@@ -1,6 +1,6 @@
 //! What survives a power cut: identity, counters, credentials.
 
-use crate::{profile::Profile, update::Memory};
+use crate::{log, profile::Profile, update::Memory};
 use anyhow::Context;
 use protocol::{definition::SettingValue, id::Slug};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub struct Flash {
     /// What it remembers of updates.
     #[serde(default)]
     pub update: Memory,
+    /// Its log.
+    #[serde(default)]
+    pub log: log::Memory,
 }
 
 /// A certificate of the hub, with what belongs to it.
@@ -72,6 +75,7 @@ impl Flash {
             user_data: 9,
             credentials: None,
             update: Memory::default(),
+            log: log::Memory::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     flaky::Flaky,
     flash::Flash,
     link::{HubAddress, Observer, Runner},
+    log::Mischief,
     profile::{GroundTruth, Kinds},
     update::crypto::AwsLc,
 };
@@ -49,6 +50,8 @@ pub struct Plan {
     pub flaky: usize,
     /// How each device takes what it is told.
     pub temper: Temper,
+    /// How they abuse their logs, if they do.
+    pub mischief: Option<Mischief>,
     /// Where acknowledged messages are noted as JSON lines.
     pub ack_log: Option<PathBuf>,
     /// The signed anchor that the devices' factory images pin; without one they refuse all updates.
@@ -122,6 +125,9 @@ impl Fleet {
                 device = device.with_flaws(Flaky::new(seed));
             }
             let mut device = device.with_temper(plan.temper).with_peers(plan.kinds.clone());
+            if let Some(mischief) = plan.mischief {
+                device = device.with_mischief(mischief);
+            }
             if let Some(factory) = profile.factory_board() {
                 device = device.with_board(factory.board_in(&plan.state, &serial));
             }
@@ -228,6 +234,7 @@ impl Observer for Watcher {
             Token::Stream(_, number) => serde_json::json!({ "value": number }),
             Token::Command(number) => serde_json::json!({ "command": number }),
             Token::Status(seq) => serde_json::json!({ "status": seq }),
+            Token::Log(last) => serde_json::json!({ "log": last }),
             Token::Report(revision) => serde_json::json!({ "report": revision }),
             Token::Other => serde_json::json!({}),
         };

@@ -9,7 +9,8 @@ use protocol::{
     cbor,
     definition::{Definition, envelope::Envelope},
     id::{ComponentId, Digest},
-    message::UpdateReport,
+    log::HEAD,
+    message::{LogHead, UpdateReport},
     signed::Signed,
     update::REPORT,
 };
@@ -279,6 +280,17 @@ pub fn sign_report(own: &Credentials, report: &UpdateReport) -> anyhow::Result<V
     let random = aws_lc_rs::rand::SystemRandom::new();
     let sign = |covered: &[u8]| key.sign(&random, covered).map(|made| made.as_ref().to_vec());
     Ok(Signed::seal(REPORT, &cbor::encode(report), std::slice::from_ref(&own.certificate), sign)?)
+}
+
+/// The head of a batch of a log, signed by a component.
+///
+/// # Errors
+/// When its key is no P-256 key.
+pub fn sign_head(own: &Credentials, head: &LogHead) -> anyhow::Result<Vec<u8>> {
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &own.key)?;
+    let random = aws_lc_rs::rand::SystemRandom::new();
+    let sign = |covered: &[u8]| key.sign(&random, covered).map(|made| made.as_ref().to_vec());
+    Ok(Signed::seal(HEAD, &cbor::encode(head), std::slice::from_ref(&own.certificate), sign)?)
 }
 
 /// SHA-256.

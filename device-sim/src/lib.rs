@@ -10,6 +10,7 @@
 //! | [`identity`] | keys, makers' certificates, signing requests |
 //! | [`est`] | enrolment over HTTPS |
 //! | [`link`] | a device on the wire, with rumqttc |
+//! | [`log`] | what it records of itself, and how that is abused |
 //! | [`update`] | updates: what it believes, pulls, tries and keeps |
 //! | [`hostile`] | what attackers try, and how it ended |
 //! | [`fleet`] | many devices in one process |
@@ -24,6 +25,7 @@ pub mod fleet;
 pub mod hostile;
 pub mod identity;
 pub mod link;
+pub mod log;
 pub mod profile;
 pub mod update;
 pub mod wire;

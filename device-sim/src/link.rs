@@ -5,6 +5,7 @@ use crate::{
     device::{Device, Input, Now, Output, Token},
     est::{Answer, Proof, Service},
     identity::{self, KeyRequest},
+    log::Draft,
     wire,
 };
 use protocol::{
@@ -142,6 +143,7 @@ impl<O: Observer> Runner<O> {
             }
             Output::SelfTest(passes) => self.tell(Input::SelfTested(passes)),
             Output::Report(report) => self.report(&report),
+            Output::Log(draft) => self.log(&draft),
             Output::Subscribe(topic) => {
                 if let Some(session) = &self.session {
                     // A full queue means that the connection is gone; the next one subscribes again.
@@ -240,6 +242,19 @@ impl<O: Observer> Runner<O> {
                 self.publish(Token::Other, topic, signed, 1);
             }
             Err(error) => tracing::error!("a report could not be signed: {error:#}"),
+        }
+    }
+
+    fn log(&mut self, draft: &Draft) {
+        let credentials = self.device.borrow().flash().credentials.clone();
+        let Some(own) = credentials else { return };
+        match identity::sign_head(&own, &draft.head(own.id)).map(|head| draft.sealed(head)) {
+            Ok(Some(batch)) => {
+                let topic = Route::Up(own.id, Up::Log).to_string();
+                self.publish(Token::Log(draft.last()), topic, cbor::encode(&batch), 1);
+            }
+            Ok(None) => tracing::error!("a batch of the log is too long"),
+            Err(error) => tracing::error!("the head of the log could not be signed: {error:#}"),
         }
     }
 

@@ -194,6 +194,11 @@ fixed_bytes!(
     Nonce, 16
 );
 
+fixed_bytes!(
+    /// The beginning of a component's log, drawn at random when there is none; hexadecimal in text.
+    LogLife, 8
+);
+
 /// Eight random bytes a component draws at each start: one value, one life between two starts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct BootId(pub [u8; 8]);
@@ -327,6 +332,13 @@ bounded_text!(
 bounded_text!(
     /// A reference to a document elsewhere, such as an SBOM: an absolute URI (RFC 3986).
     Uri, "URI", "an absolute URI of at most 256 ASCII characters", is_uri
+);
+
+bounded_text!(
+    /// The other end of a connection: a name in lower case, or an IP address in its text form.
+    LogHost, "host", "1 to 64 of a-z, 0-9, '.', ':', '_' and '-'",
+    |text| (1..=64).contains(&text.len())
+        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b':' | b'_' | b'-'))
 );
 
 bounded_text!(

@@ -8,6 +8,7 @@
 //! | [`id`] | logical ids, digests, bounded texts |
 //! | [`time`] | points in time as the wire carries them |
 //! | [`topic`] | MQTT topic routes and what each may carry |
+//! | [`log`] | the chain of a component's log, and its signed heads |
 //! | [`message`] | the hub's own messages, one type each |
 //! | [`cbor`] | the bounded, deterministic CBOR codec |
 //! | [`definition`] | what a maker says a kind of component is and may do |
@@ -18,6 +19,7 @@
 pub mod cbor;
 pub mod definition;
 pub mod id;
+pub mod log;
 pub mod message;
 pub mod refusal;
 pub mod signed;

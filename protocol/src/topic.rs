@@ -55,6 +55,8 @@ pub enum Up {
     UpdateStatus,
     /// `upd/rep`: what it runs; a signed [`crate::message::UpdateReport`].
     UpdateReport,
+    /// `log`: what happened to it; [`crate::message::LogBatch`].
+    Log,
 }
 
 /// What the hub tells a component.
@@ -73,6 +75,8 @@ pub enum Down {
     UpdateBlock,
     /// `upd/ctl`: what it shall do about it; [`crate::message::UpdateControl`].
     UpdateControl,
+    /// `log/ctl`: what of its log is durable, or wanted; [`crate::message::LogControl`].
+    LogControl,
 }
 
 /// What the hub tells the cloud.
@@ -164,6 +168,8 @@ impl Route {
             Self::Up(_, Up::UpdateRequest) => (64, false, (0, 0)),
             Self::Up(_, Up::UpdateStatus) => (512, false, (1, 1)),
             Self::Up(_, Up::UpdateReport) => (1024, false, (1, 1)),
+            Self::Up(_, Up::Log) => (MAX_PAYLOAD, false, (1, 1)),
+            Self::Down(_, Down::LogControl) => (128, false, (1, 1)),
             Self::Down(_, Down::UpdateOffer) => (12_288, false, (1, 1)),
             Self::Down(_, Down::UpdateBlock) => (MAX_BLOCK_MESSAGE, false, (0, 0)),
             Self::Down(_, Down::UpdateControl) => (64, false, (1, 1)),
@@ -190,6 +196,8 @@ fn component_route(id: ComponentId, leaf: &str) -> Result<Route, RouteError> {
         "upd/req" => Route::Up(id, Up::UpdateRequest),
         "upd/st" => Route::Up(id, Up::UpdateStatus),
         "upd/rep" => Route::Up(id, Up::UpdateReport),
+        "log" => Route::Up(id, Up::Log),
+        "log/ctl" => Route::Down(id, Down::LogControl),
         "upd/offer" => Route::Down(id, Down::UpdateOffer),
         "upd/blk" => Route::Down(id, Down::UpdateBlock),
         "upd/ctl" => Route::Down(id, Down::UpdateControl),
@@ -233,6 +241,8 @@ impl fmt::Display for Route {
             Self::Up(id, Up::UpdateRequest) => write!(f, "p/{id}/upd/req"),
             Self::Up(id, Up::UpdateStatus) => write!(f, "p/{id}/upd/st"),
             Self::Up(id, Up::UpdateReport) => write!(f, "p/{id}/upd/rep"),
+            Self::Up(id, Up::Log) => write!(f, "p/{id}/log"),
+            Self::Down(id, Down::LogControl) => write!(f, "p/{id}/log/ctl"),
             Self::Down(id, Down::UpdateOffer) => write!(f, "p/{id}/upd/offer"),
             Self::Down(id, Down::UpdateBlock) => write!(f, "p/{id}/upd/blk"),
             Self::Down(id, Down::UpdateControl) => write!(f, "p/{id}/upd/ctl"),
@@ -267,6 +277,8 @@ mod tests {
             Route::Up(id, Up::UpdateRequest),
             Route::Up(id, Up::UpdateStatus),
             Route::Up(id, Up::UpdateReport),
+            Route::Up(id, Up::Log),
+            Route::Down(id, Down::LogControl),
             Route::Down(id, Down::UpdateOffer),
             Route::Down(id, Down::UpdateBlock),
             Route::Down(id, Down::UpdateControl),
@@ -309,6 +321,8 @@ mod tests {
             &format!("p/{id}/stream/"),
             &format!("p/{id}/stream/a/b"),
             &format!("p/{id}/command/switch"),
+            &format!("p/{id}/log/"),
+            &format!("p/{id}/log/ack"),
             &format!("p/{id}/command/{id}"),
             &format!("p/{id}/command/{id}/"),
             &format!("p/{id}/command/lamp/switch"),

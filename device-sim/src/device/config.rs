@@ -1,7 +1,7 @@
 //! A device's configuration: it applies what the hub wants as a whole or not at all, and reports what it
 //! reads back from where it takes effect.
 
-use super::{Device, Output, Token};
+use super::{Device, Now, Output, Token};
 use crate::flash::Flash;
 use protocol::{
     cbor,
@@ -76,7 +76,7 @@ impl Device {
     }
 
     /// What the hub wants it to be.
-    pub(super) fn configure(&mut self, payload: &[u8]) -> Vec<Output> {
+    pub(super) fn configure(&mut self, payload: &[u8], now: Now) -> Vec<Output> {
         let Ok(config) = cbor::decode::<Config>(payload, payload.len()) else { return Vec::new() };
         if config.revision < self.flash.config {
             // Older than what it was told before: a replay.
@@ -91,7 +91,7 @@ impl Device {
                 self.flash.config = config.revision;
                 self.told(ConfigOutcome::Applied, None)
             }
-            Temper::Willing | Temper::Drifts | Temper::RollsBack => self.apply(&config),
+            Temper::Willing | Temper::Drifts | Temper::RollsBack => self.apply(&config, now),
         }
     }
 
@@ -115,7 +115,7 @@ impl Device {
         self.told(ConfigOutcome::Refused, Note::new(why).ok())
     }
 
-    fn apply(&mut self, config: &Config) -> Vec<Output> {
+    fn apply(&mut self, config: &Config, now: Now) -> Vec<Output> {
         let again = config.revision == self.flash.config;
         if config.purpose == ConfigPurpose::Restore && !again {
             self.flash.user_data = 0;
@@ -126,6 +126,9 @@ impl Device {
         self.flash.config = config.revision;
         self.flash.settings = config.settings.values().clone();
         self.flash.open = config.open.items().to_vec();
+        if !again {
+            self.note_config(config.revision, now);
+        }
         self.told(ConfigOutcome::Applied, None)
     }
 

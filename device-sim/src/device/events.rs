@@ -1,6 +1,6 @@
 //! What happens to a device, and what it wants done.
 
-use crate::{assertion::Disbelief, flash::Credentials};
+use crate::{assertion::Disbelief, flash::Credentials, log::Draft};
 use protocol::{
     message::{Assertion, UpdateReport},
     topic::Down,
@@ -48,6 +48,8 @@ pub enum Token {
     Stream(usize, u64),
     /// The status of an update with this number.
     Status(u64),
+    /// The batch of its log that ends with this record.
+    Log(u64),
     /// Nothing that matters.
     Other,
 }
@@ -86,6 +88,8 @@ pub enum Output {
     Disbelieved(Disbelief),
     /// Sign what it runs with its key, and publish that.
     Report(Box<UpdateReport>),
+    /// Sign the head of this batch of its log with its key, and publish the batch.
+    Log(Box<Draft>),
     /// Restart: the connection is gone, then comes [`Input::Restarted`].
     Reboot,
     /// Test the new software; it comes out like this, and then comes [`Input::SelfTested`].

@@ -30,6 +30,7 @@ impl Device {
             let uptime = (now.mono - self.booted) / 1000;
             let beat = Heartbeat { version: V1, boot: self.boot, seq: self.heartbeats, uptime };
             outputs.extend(self.publish(Token::Other, Up::Heartbeat, cbor::encode(&beat), 0));
+            self.note_vitals(now);
             outputs.extend(self.renewal(now));
             outputs.extend(self.drift());
         }
@@ -47,11 +48,13 @@ impl Device {
                 outputs.extend(self.give(now));
             }
         }
+        outputs.extend(self.speak_log(now));
         outputs
     }
 
     fn value(&mut self) -> Option<Output> {
         self.values += 1;
+        self.log.vitals.sent();
         self.flash.user_data += 1;
         let streams = self.profile.streams();
         let index = usize::try_from(self.values).unwrap_or(0).checked_rem(streams.len())?;

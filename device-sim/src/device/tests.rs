@@ -1,7 +1,12 @@
 //! A device's life, step by step.
 
 use super::*;
-use protocol::message::V1;
+use crate::log::{Draft, Mischief, memory::MAX_KEPT};
+use protocol::{
+    id::Digest,
+    log::{begin, link},
+    message::{List, LogClass, LogControl, LogKind, LogRecord, V1},
+};
 
 fn lamp() -> Arc<Profile> {
     crate::profile::Kinds::built_in().unwrap().at(0).clone()
@@ -13,7 +18,7 @@ fn flash() -> Flash {
 }
 
 fn device(flash: Flash, seed: u64) -> Device {
-    let pace = Pace { interval: Interval::new(30).unwrap(), stream: 1000 };
+    let pace = Pace { interval: Interval::new(30).unwrap(), stream: 1000, log: 0 };
     Device::new(lamp(), flash, pace, seed).unwrap()
 }
 
@@ -151,4 +156,174 @@ fn life(mut device: Device, steps: usize) -> Vec<Output> {
         outputs.extend(step);
     }
     outputs
+}
+
+/// A device that hands over its log every 30 seconds.
+fn logging(seed: u64) -> Device {
+    let pace = Pace { interval: Interval::new(30).unwrap(), stream: 0, log: 30_000 };
+    let mut device = Device::new(lamp(), flash(), pace, seed).unwrap();
+    device.handle(Input::Start, at(0));
+    device.handle(Input::Enrolled(credentials()), at(1));
+    device.handle(Input::Connected, at(2));
+    device
+}
+
+fn drafts(outputs: &[Output]) -> Vec<Draft> {
+    let draft = |output: &Output| match output {
+        Output::Log(draft) => Some((**draft).clone()),
+        _ => None,
+    };
+    outputs.iter().filter_map(draft).collect()
+}
+
+/// What is said of the log until then.
+fn until(device: &mut Device, end: u64) -> Vec<Draft> {
+    let mut said = Vec::new();
+    while let Some(deadline) = device.deadline().filter(|deadline| *deadline <= end) {
+        let outputs = device.handle(Input::Timer, at(deadline));
+        let first = outputs.iter().position(|output| matches!(output, Output::Log(_)));
+        let saved = outputs.iter().position(|output| *output == Output::Save);
+        assert!(first.is_none() || saved < first, "it is kept before it is said");
+        said.extend(drafts(&outputs));
+    }
+    said
+}
+
+fn ack(draft: &Draft) -> Input {
+    let control = LogControl::ack(draft.life, draft.last(), draft.chain, 0);
+    Input::Received(Down::LogControl, cbor::encode(&control))
+}
+
+fn kinds(draft: &Draft) -> Vec<LogKind> {
+    let record = |bytes: &Vec<u8>| cbor::decode::<LogRecord>(bytes, 512).unwrap().kind;
+    draft.records.iter().map(record).collect()
+}
+
+/// Criterion: T3.CSA.1 (positive)
+#[test]
+fn it_records_its_start_its_health_and_its_traffic_and_hands_them_over() {
+    let mut device = logging(1);
+    let first = until(&mut device, 29_000);
+    assert_eq!(
+        kinds(&first[0]),
+        [LogKind::Restart, LogKind::BootVerified, LogKind::NetDestination]
+    );
+    let own = device.id().unwrap();
+    let crypto = crate::update::crypto::AwsLc;
+    assert_eq!(first[0].before, begin(own, first[0].life, &crypto));
+    device.handle(ack(&first[0]), at(29_001));
+    let next = until(&mut device, 61_000);
+    assert_eq!((next[0].first, next[0].before), (4, first[0].chain));
+    assert_eq!(kinds(&next[0])[..2], [LogKind::Health, LogKind::NetCounters]);
+}
+
+/// Criterion: T3.CSA.1 (positive)
+#[test]
+fn what_was_not_acknowledged_comes_again_after_a_reconnect_and_a_restart() {
+    let mut device = logging(1);
+    let first = until(&mut device, 29_000);
+    device.handle(Input::Disconnected, at(29_001));
+    device.handle(Input::Connected, at(29_500));
+    let again = until(&mut device, 30_001);
+    assert_eq!((again[0].first, &again[0].records[..3]), (1, &first[0].records[..]));
+    let flash = device.flash().clone();
+    let pace = Pace { interval: Interval::new(30).unwrap(), stream: 0, log: 30_000 };
+    let mut later = Device::new(lamp(), flash, pace, 2).unwrap();
+    later.handle(Input::Start, at(0));
+    later.handle(Input::Connected, at(1));
+    let whole = until(&mut later, 1_000);
+    assert_eq!((whole[0].first, whole[0].life), (1, first[0].life));
+    assert_eq!(kinds(&whole[0]).iter().filter(|kind| **kind == LogKind::Restart).count(), 2);
+}
+
+/// Criterion: T3.CSA.1 (positive)
+#[test]
+fn it_answers_a_pull_at_once_and_from_where_it_is_wanted() {
+    let mut device = logging(1);
+    let first = until(&mut device, 29_000);
+    let pull = LogControl::pull(Some(first[0].life), 2, 1);
+    let pull = Input::Received(Down::LogControl, cbor::encode(&pull));
+    let pulled = drafts(&device.handle(pull, at(29_001)));
+    let crypto = crate::update::crypto::AwsLc;
+    assert_eq!((pulled[0].first, pulled[0].last()), (2, 2));
+    assert_eq!(pulled[0].before, link(&first[0].before, &first[0].records[0], &crypto));
+}
+
+/// Criterion: T3.CSA.1 (negative)
+#[test]
+fn it_is_quiet_about_what_its_owner_switched_off_and_says_once_that_it_stopped() {
+    let mut device = logging(1);
+    let quiet = LogControl::quiet(List::new(vec![LogClass::Health, LogClass::Network]).unwrap());
+    let quiet = cbor::encode(&quiet);
+    for _ in 0..2 {
+        device.handle(Input::Received(Down::LogControl, quiet.clone()), at(3));
+    }
+    let said = until(&mut device, 120_000);
+    let last = kinds(said.last().unwrap());
+    assert_eq!(last.iter().filter(|kind| **kind == LogKind::LogStopped).count(), 1);
+    assert!(!last.contains(&LogKind::Health) && !last.contains(&LogKind::NetCounters));
+}
+
+/// Criterion: T1.CSA.1 (negative)
+#[test]
+fn a_long_outage_fills_its_flash_to_the_bound_and_no_further() {
+    let mut device = logging(1);
+    for _ in 0..MAX_KEPT {
+        device.note_vitals(at(5));
+    }
+    assert_eq!(device.flash().log.waiting(), MAX_KEPT);
+    assert!(device.flash().log.lost > 0);
+    let said = until(&mut device, 1_000);
+    assert_eq!(said[0].first, said[0].oldest, "it says itself what it has no more");
+}
+
+/// Criterion: T1.CSA.3 (negative)
+#[test]
+fn a_memory_that_was_set_back_begins_a_new_life() {
+    let mut device = logging(1);
+    let first = until(&mut device, 29_000);
+    let ahead = LogControl::ack(first[0].life, 99, Digest([1; 32]), 0);
+    device.handle(Input::Received(Down::LogControl, cbor::encode(&ahead)), at(29_001));
+    let next = until(&mut device, 61_000);
+    assert_ne!(next[0].life, first[0].life);
+    assert_eq!((next[0].first, kinds(&next[0])[0]), (1, LogKind::Restart));
+}
+
+#[test]
+fn a_refused_batch_waits_for_the_next_interval() {
+    let mut device = logging(1);
+    let first = until(&mut device, 29_000);
+    device.handle(Input::Answered(Token::Log(first[0].last()), false), at(29_000));
+    assert_eq!(until(&mut device, 58_000), []);
+    assert_eq!(until(&mut device, 60_000).len(), 1);
+}
+
+/// Criterion: T3.CSA.1 (negative)
+#[test]
+fn each_mischief_is_what_it_says() {
+    let said = |mischief| {
+        let mut device = logging(1).with_mischief(mischief);
+        until(&mut device, 29_000)
+    };
+    let honest = until(&mut logging(1), 29_000).remove(0);
+    let crypto = crate::update::crypto::AwsLc;
+    let walked = |draft: &Draft| {
+        draft.records.iter().fold(draft.before, |value, record| link(&value, record, &crypto))
+    };
+    for (word, mischief) in Mischief::ALL {
+        let drafts = said(mischief);
+        let fits = walked(&drafts[0]) == drafts[0].chain;
+        assert_eq!(fits, mischief != Mischief::Edits, "{word}");
+        let differs = drafts.len() > 1 || drafts[0] != honest;
+        assert!(differs, "{word}");
+        assert_eq!(word.parse(), Ok(mischief));
+    }
+    assert_eq!(said(Mischief::Replays)[0], said(Mischief::Replays)[1]);
+    assert_eq!(said(Mischief::Skips)[0].first, honest.first + 1);
+    assert_eq!(said(Mischief::Floods)[0].records.len(), 64);
+    let forged = said(Mischief::Forges)[0].records.last().cloned().unwrap();
+    assert!(cbor::decode::<LogRecord>(&forged, 512).is_err());
+    let time = |draft: &Draft| cbor::decode::<LogRecord>(&draft.records[0], 512).unwrap().time;
+    let day = 24 * 3_600_000;
+    assert_eq!(time(&said(Mischief::Stamps)[0]).unwrap().0, time(&honest).unwrap().0 + day);
 }

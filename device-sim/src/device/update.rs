@@ -87,7 +87,7 @@ impl Device {
             Down::UpdateOffer => updater.offered(payload, turn),
             Down::UpdateBlock => updater.block(payload, turn),
             Down::UpdateControl => updater.control(payload, turn),
-            Down::Trust | Down::Config | Down::Relayed => {}
+            Down::Trust | Down::Config | Down::Relayed | Down::LogControl => {}
         })
     }
 
@@ -122,6 +122,7 @@ impl Device {
         match effect {
             Effect::Save => vec![Output::Save],
             Effect::Status(seq, payload) => {
+                self.note_update(&payload, now);
                 let status = self.publish(Token::Status(seq), Up::UpdateStatus, payload, 1);
                 status.into_iter().collect()
             }

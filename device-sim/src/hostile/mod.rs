@@ -1,6 +1,7 @@
 //! What attackers try against a hub, and how each try ended. Every attack uses the real protocol
 //! over real sockets; an attempt counts as refused only when the refusal was seen.
 
+mod log;
 mod raw;
 
 use crate::{
@@ -143,6 +144,21 @@ impl Target {
             "vouch for itself to another",
             "PUBACK not-authorized",
             self.publish_to_victim("relayed").await,
+        );
+        note(
+            "records in another's log",
+            "PUBACK not-authorized",
+            self.publish_to_victim("log").await,
+        );
+        note(
+            "acknowledge another's log",
+            "PUBACK not-authorized",
+            self.publish_to_victim("log/ctl").await,
+        );
+        note(
+            "own log, edited after signing",
+            "PUBACK payload-format-invalid",
+            self.edited_log().await,
         );
         note(
             "command that it may not give",
@@ -411,7 +427,7 @@ impl Target {
     async fn clone_identity(&self) -> Outcome {
         let profile = self.profile()?;
         let interval = Interval::new(30).ok_or_else(|| anyhow::anyhow!("no such interval"))?;
-        let pace = Pace { interval, stream: 0 };
+        let pace = Pace { interval, stream: 0, log: 0 };
         let mut flash = self.own.clone();
         flash.seq += 10;
         let now = Now { mono: 0, unix_ms: 0 };
@@ -431,6 +447,7 @@ impl Target {
                 | Output::Heard(_)
                 | Output::Disbelieved(_)
                 | Output::Report(_)
+                | Output::Log(_)
                 | Output::Reboot
                 | Output::SelfTest(_)
                 | Output::Save => None,

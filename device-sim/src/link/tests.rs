@@ -193,7 +193,7 @@ fn an_update_in_blocks_of_64_kib_goes_through_real_sockets_and_a_restart() {
         let mut credentials = crate::flash::Credentials { id: own, certificate, key, ca, validity };
         flash.credentials = Some(credentials.clone());
         let keys = Keys::new(1);
-        let pace = Pace { interval: Interval::new(30).unwrap(), stream: 0 };
+        let pace = Pace { interval: Interval::new(30).unwrap(), stream: 0, log: 0 };
         let device = Device::new(lamp(), flash, pace, 1).unwrap();
         let device = Rc::new(RefCell::new(device.with_anchor(&keys.anchor(1, None))));
 

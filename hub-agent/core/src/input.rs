@@ -430,6 +430,8 @@ pub enum Command {
         /// Whether it joins.
         joins: bool,
     },
+    /// Let a component send the newest records of its log now.
+    PullLog(ComponentId),
     /// Take what a component's definition would refuse, and report it; or enforce it again.
     Trial(ComponentId, bool),
     /// Undo what people made of the hub.

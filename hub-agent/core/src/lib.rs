@@ -11,13 +11,16 @@
 //! | [`decision`] | the record of what was relayed |
 //! | [`inventory`] | records with history, presence, clones, exports |
 //! | [`update`] | campaigns: releases brought to components, and what those run |
+//! | [`log`] | what components record: their chains, gaps, shares |
 //! | [`detect`] | incidents out of records: rules, what is usual, what was seen |
 //! | [`event`] | state events and how floods of them are bounded |
 //! | [`record`] | the typed record of everything that happens: CBOR, OCSF, syslog |
+//! | [`crypto`] | digests, and what components sign |
 //! | [`persist`] | what is written under which table and key |
 
 pub mod access;
 pub mod config;
+pub mod crypto;
 pub mod decision;
 pub mod detect;
 pub mod effect;
@@ -25,6 +28,7 @@ pub mod event;
 pub mod hub;
 pub mod input;
 pub mod inventory;
+pub mod log;
 pub mod persist;
 pub mod record;
 pub mod settings;

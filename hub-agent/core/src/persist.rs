@@ -8,6 +8,7 @@ use crate::{
     detect::{IncidentChange, incident::MAX_INCIDENTS},
     effect::Write,
     inventory::record::Record,
+    log::Book,
     update::{Campaign, Ended, Firmware, Job},
 };
 use aws_lc_rs::digest::{SHA256, digest};
@@ -51,6 +52,8 @@ pub enum Table {
     Incidents,
     /// What is usual for components, by id.
     Habits,
+    /// Where each component's own log stands, by id.
+    Logs,
     /// The update repository's verified metadata and their floors, by name; the shell's own.
     Repository,
 }
@@ -73,6 +76,7 @@ impl Table {
         Self::Notices,
         Self::Incidents,
         Self::Habits,
+        Self::Logs,
         Self::Repository,
     ];
 
@@ -95,6 +99,7 @@ impl Table {
             Self::Notices => "update-notices",
             Self::Incidents => "incidents",
             Self::Habits => "habits",
+            Self::Logs => "logs",
             Self::Repository => "repository",
         }
     }
@@ -234,6 +239,11 @@ pub(crate) fn put_firmware(id: ComponentId, firmware: &Firmware) -> Write {
     Write { table: Table::Firmware, key: id.as_bytes().to_vec(), value: Some(value) }
 }
 
+pub(crate) fn put_book(id: ComponentId, book: &Book) -> Write {
+    let value = serde_json::to_vec(book).expect("numbers and digests have no failing cases");
+    Write { table: Table::Logs, key: id.as_bytes().to_vec(), value: Some(value) }
+}
+
 /// An update that ended, in the place of the one `kept` before it.
 pub(crate) fn put_ended(ended: &Ended, kept: u64) -> Write {
     let value = serde_json::to_vec(ended).expect("ends have no failing cases");
@@ -265,6 +275,7 @@ pub(crate) enum Restored {
     Quiet(Option<Slug>, ComponentId),
     Incident(Box<IncidentChange>),
     Habits(ComponentId, Vec<u8>),
+    Book(ComponentId, Book),
     Nothing,
 }
 
@@ -311,6 +322,11 @@ pub(crate) fn restore(table: Table, key: &[u8], value: &[u8]) -> Result<Restored
         Table::Incidents => serde_json::from_slice(value)
             .map(|change| Restored::Incident(Box::new(change)))
             .map_err(|e| error(e.to_string())),
+        Table::Logs => {
+            let id = id_of(key).ok_or_else(|| error("a key that is no id".into()))?;
+            let book = serde_json::from_slice(value).map_err(|e| error(e.to_string()))?;
+            Ok(Restored::Book(id, book))
+        }
         Table::Firmware => {
             let id = id_of(key).ok_or_else(|| error("a key that is no id".into()))?;
             let firmware = serde_json::from_slice(value).map_err(|e| error(e.to_string()))?;

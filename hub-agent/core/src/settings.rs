@@ -3,6 +3,7 @@
 use crate::{
     access::{people::LONGEST, policy::Anchor},
     detect::RuleSet,
+    log::LogRules,
     update::UpdateRules,
 };
 use std::{sync::OnceLock, time::Duration};
@@ -28,6 +29,8 @@ pub struct HubSettings {
     pub anchors: Vec<Anchor>,
     /// What the owner wants of updates.
     pub updates: UpdateRules,
+    /// What the owner wants of components' logs.
+    pub log: LogRules,
     /// What is looked for in records, and what the hub does about it by itself.
     pub detection: DetectionRules,
     /// Drawn at each start: nobody can foretell the numbers made of it.
@@ -62,6 +65,7 @@ impl Default for HubSettings {
             login_life: LONGEST,
             anchors: Vec::new(),
             updates: UpdateRules::default(),
+            log: LogRules::default(),
             detection: DetectionRules::default(),
             seed: [0; 32],
         }

@@ -170,6 +170,8 @@ macro_rules! closed_numbers {
     };
 }
 
+pub(super) use closed_numbers;
+
 closed_numbers! {
     /// How the hub regards a component.
     TrustState {

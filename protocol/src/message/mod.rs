@@ -5,6 +5,8 @@ mod cloud;
 mod component;
 mod config;
 mod field;
+mod log;
+mod log_field;
 mod octets;
 mod update;
 
@@ -16,6 +18,10 @@ pub use field::{
     Action, ByeReason, ConfigOutcome, ConfigPurpose, Interval, List, TrustState, UpdateFault,
     UpdateObject, UpdateOrder, UpdateStep, V1,
 };
+pub use log::{
+    LogBatch, LogControl, LogHead, LogRecord, MAX_LOG_HEAD, MAX_LOG_RECORD, MAX_LOG_RECORDS,
+};
+pub use log_field::{LogClass, LogCounters, LogEnd, LogKind, LogOrder, Percent};
 pub use octets::{Blob, Octets, Sequence};
 pub use update::{
     Block, BlockRequest, BlockSize, MAX_BLOCK, MIN_BLOCK, UpdateControl, UpdateOffer, UpdateReport,

@@ -24,6 +24,8 @@ fn every_route() -> Vec<Route> {
         Route::Up(id, Up::UpdateRequest),
         Route::Up(id, Up::UpdateStatus),
         Route::Up(id, Up::UpdateReport),
+        Route::Up(id, Up::Log),
+        Route::Down(id, Down::LogControl),
         Route::Down(id, Down::UpdateOffer),
         Route::Down(id, Down::UpdateBlock),
         Route::Down(id, Down::UpdateControl),
@@ -49,7 +51,8 @@ fn every_route() -> Vec<Route> {
                 | Up::Stream(_)
                 | Up::UpdateRequest
                 | Up::UpdateStatus
-                | Up::UpdateReport,
+                | Up::UpdateReport
+                | Up::Log,
             )
             | Route::Down(
                 _,
@@ -58,7 +61,8 @@ fn every_route() -> Vec<Route> {
                 | Down::Relayed
                 | Down::UpdateOffer
                 | Down::UpdateBlock
-                | Down::UpdateControl,
+                | Down::UpdateControl
+                | Down::LogControl,
             )
             | Route::ToCloud(_, ToCloud::Status | ToCloud::Lost | ToCloud::Answer)
             | Route::FromCloud(_, FromCloud::Hello | FromCloud::Ask) => {}

@@ -19,8 +19,8 @@ use protocol::{
     id::{ComponentId, Slug},
     message::{
         Announcement, Assertion, Block, BlockRequest, Bye, CloudAnswer, CloudAsk, CloudHello,
-        Config, Heartbeat, HubStatus, Lost, Reported, TrustNotice, UpdateControl, UpdateOffer,
-        UpdateReport, UpdateStatus,
+        Config, Heartbeat, HubStatus, LogBatch, LogControl, LogHead, LogRecord, Lost, Reported,
+        TrustNotice, UpdateControl, UpdateOffer, UpdateReport, UpdateStatus,
     },
     refusal::Refusal,
     topic::{Down, FromCloud, Route, ToCloud, Up},
@@ -72,6 +72,10 @@ fn kinds() -> Vec<Kind> {
         kind("update-status", Route::Up(id, Up::UpdateStatus), message::<UpdateStatus>),
         kind("update-control", Route::Down(id, Down::UpdateControl), message::<UpdateControl>),
         kind("update-report", Route::Up(id, Up::UpdateReport), message::<UpdateReport>),
+        kind("log-batch", Route::Up(id, Up::Log), message::<LogBatch>),
+        kind("log-record", Route::Up(id, Up::Log), message::<LogRecord>),
+        kind("log-head", Route::Up(id, Up::Log), message::<LogHead>),
+        kind("log-control", Route::Down(id, Down::LogControl), message::<LogControl>),
         kind("stream-value", Route::Up(id, Up::Stream(state)), stream_value),
     ]
 }

@@ -8,10 +8,14 @@ use proptest::{
 use protocol::{
     cbor,
     definition::SettingValue,
-    id::{BootId, ComponentId, Digest, JobId, Label, ModelId, Nonce, Note, Slug, Uri},
+    id::{
+        BootId, ComponentId, Digest, JobId, Label, LogHost, LogLife, ModelId, Nonce, Note, Slug,
+        Uri,
+    },
     message::{
         Announcement, Blob, Block, BlockRequest, BlockSize, Bye, ByeReason, CloudHello, Config,
-        ConfigOutcome, ConfigPurpose, Heartbeat, HubStatus, Interval, List, Lost, Reported,
+        ConfigOutcome, ConfigPurpose, Heartbeat, HubStatus, Interval, List, LogBatch, LogClass,
+        LogControl, LogCounters, LogEnd, LogHead, LogKind, LogRecord, Lost, Percent, Reported,
         Sequence, Settings, TrustNotice, TrustState, UpdateControl, UpdateFault, UpdateObject,
         UpdateOffer, UpdateOrder, UpdateReport, UpdateStatus, UpdateStep, V1, Window,
     },
@@ -106,6 +110,41 @@ fn announcement() -> impl Strategy<Value = Announcement> {
             }
         },
     )
+}
+
+fn end() -> impl Strategy<Value = LogEnd> {
+    ("[a-z0-9.:_-]{1,64}", any::<u16>())
+        .prop_map(|(host, port)| LogEnd { host: LogHost::new(&host).expect("a host"), port })
+}
+
+fn log_record() -> impl Strategy<Value = LogRecord> {
+    let times = (option::of(any::<u64>()), any::<u64>(), 0..LogKind::ALL.len());
+    let ends = (option::of(end()), option::of(end()));
+    let words = (option::of(slug()), option::of(label()), option::of(label()), option::of(label()));
+    let counts = (option::of(any::<u64>()), option::of(any::<u32>()), option::of(0_u8..=100));
+    (times, ends, words, counts).prop_map(|(times, (to, from), words, (bytes, count, percent))| {
+        let (code, actor, subject, text) = words;
+        let percent = percent.and_then(Percent::new);
+        let counters = LogCounters {
+            count,
+            bytes_in: bytes,
+            bytes_out: bytes,
+            connections: count,
+            cpu: percent,
+            memory: percent,
+            battery: percent,
+        };
+        LogRecord {
+            code,
+            to,
+            from,
+            actor,
+            subject,
+            counters: bytes.map(|_| counters),
+            text,
+            ..LogRecord::new(LogKind::ALL[times.2], times.0.map(Timestamp), times.1)
+        }
+    })
 }
 
 fn job() -> impl Strategy<Value = JobId> {
@@ -268,5 +307,38 @@ proptest! {
             job: last,
             attacks,
         });
+    }
+
+    /// Criterion: T3.CSA.1 (positive)
+    #[test]
+    fn logs_and_what_the_hub_says_of_them_survive(
+        records in vec(log_record(), 1..=64),
+        ids in (digest(), digest(), any::<[u8; 8]>()),
+        first in 1_u64..u64::MAX - 64,
+        times in (option::of(any::<u64>()), any::<u64>()),
+        classes in 0..=LogClass::ALL.len(),
+        count: u32,
+    ) {
+        let (key, chain, life) = (ids.0, ids.1, LogLife(ids.2));
+        let component = ComponentId::from_key_digest(&key);
+        let head = LogHead { version: V1, component, life, last: first, chain };
+        survives(&head);
+        records.iter().for_each(survives);
+        let records = records.iter().filter_map(|one| Blob::new(cbor::encode(one))).collect();
+        survives(&LogBatch {
+            version: V1,
+            life,
+            first,
+            oldest: 1,
+            before: chain,
+            records: Sequence::new(records).expect("in bounds"),
+            head: Blob::new(cbor::encode(&head)).expect("in bounds"),
+            time: times.0.map(Timestamp),
+            uptime: times.1,
+        });
+        survives(&LogControl::ack(life, first, chain, count));
+        survives(&LogControl::pull(Some(life), first, count));
+        let classes = LogClass::ALL[..classes].to_vec();
+        survives(&LogControl::quiet(List::new(classes).expect("in bounds")));
     }
 }

@@ -87,7 +87,7 @@ impl Simulated {
 fn device(flash: Flash, state: &std::path::Path, anchor: &[u8]) -> anyhow::Result<Device> {
     let profile = Kinds::built_in()?.named(&flash.kind)?.clone();
     let serial = flash.serial.clone();
-    let pace = Pace { interval: Interval::new(3600).context("an interval")?, stream: 0 };
+    let pace = Pace { interval: Interval::new(3600).context("an interval")?, stream: 0, log: 0 };
     let board = profile.factory_board().context("a board")?.board_in(state, &serial);
     Ok(Device::new(profile, flash, pace, 1)?.with_board(board).with_anchor(anchor))
 }

@@ -178,7 +178,7 @@ fn packet(bytes: &[u8]) -> Option<(u8, Range<usize>)> {
 fn announcement(flash: &mut Flash) -> anyhow::Result<Vec<u8>> {
     let interval = Interval::new(3600).context("an interval")?;
     let profile = Kinds::built_in()?.named(&flash.kind)?.clone();
-    let pace = Pace { interval, stream: 0 };
+    let pace = Pace { interval, stream: 0, log: 0 };
     let mut device = Device::new(profile, flash.clone(), pace, flash.seq)?;
     device.count_on();
     *flash = device.flash().clone();

@@ -166,6 +166,8 @@ fn on_real_sockets_exactly_what_is_defined_is_delivered() {
                     "trust",
                     "config",
                     "relayed",
+                    "log",
+                    "log/ctl",
                     "nothing",
                 ] {
                     classes.push((format!("p/{other}/{leaf}"), vec![0xa0], false));

@@ -217,7 +217,7 @@ impl Bench {
 
     pub(super) fn power_on(&mut self) {
         self.lives += 1;
-        let pace = Pace { interval: Interval::new(3600).unwrap(), stream: 0 };
+        let pace = Pace { interval: Interval::new(3600).unwrap(), stream: 0, log: 0 };
         let device = Device::new(lamp(), self.saved.clone(), pace, self.lives).unwrap();
         let device = device.with_board(self.board());
         self.device = Some(match self.flaky {
@@ -291,6 +291,7 @@ impl Bench {
             | Output::Reenrol
             | Output::Obeyed(_)
             | Output::Heard(_)
+            | Output::Log(_)
             | Output::Disbelieved(_) => {}
         }
     }

@@ -18,6 +18,9 @@ const PROGRESS_PER_MINUTE: u32 = 240;
 /// not counted as messages as long as they stay below it.
 const BLOCKS_PER_MINUTE: u32 = 60_000;
 
+/// Batches of its log per minute: each costs a signature check. Its records have a share of their own.
+const LOG_BATCHES_PER_MINUTE: u32 = 600;
+
 /// Announcements that say something new per minute.
 const ANNOUNCEMENTS_PER_MINUTE: u32 = 60;
 
@@ -40,6 +43,7 @@ pub(crate) struct Flow {
     announcement: Lane,
     blocks: Lane,
     progress: Lane,
+    log: Lane,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +142,11 @@ impl Flow {
     /// Takes a status or report of an update into account.
     pub(crate) fn admit_progress(&mut self, mono: Duration) -> Result<(), Held> {
         self.progress.admit(PROGRESS_PER_MINUTE, mono)
+    }
+
+    /// Takes a batch of its log into account.
+    pub(crate) fn admit_log(&mut self, mono: Duration) -> Result<(), Held> {
+        self.log.admit(LOG_BATCHES_PER_MINUTE, mono)
     }
 
     /// Takes a request for so many blocks of an update into account.

@@ -92,16 +92,17 @@ pub fn may_connect(state: TrustState) -> bool {
 }
 
 /// What a component in this state may say. What a quarantined one still may is decided by what holds it:
-/// giving signs of life, saying what it is and what its configuration is, being updated, so that it can be put right; of
+/// giving signs of life, saying what it is, what its configuration is and what happened to it, being updated, so that it can be put right; of
 /// one whose identity lives twice nothing counts but that it is there.
 #[must_use]
 pub(crate) fn may_say(state: TrustState, hold: Option<Hold>, up: &Up) -> bool {
     match (state, up) {
         (Active | Stale, _) => true,
         (Quarantined, Up::Announce | Up::Heartbeat | Up::Bye | Up::Lost) => true,
-        (Quarantined, Up::Reported | Up::UpdateRequest | Up::UpdateStatus | Up::UpdateReport) => {
-            hold != Some(Hold::Cloned)
-        }
+        (
+            Quarantined,
+            Up::Reported | Up::UpdateRequest | Up::UpdateStatus | Up::UpdateReport | Up::Log,
+        ) => hold != Some(Hold::Cloned),
         (Quarantined, Up::Stream(_) | Up::Command(..)) => false,
         (Seen | Pending | Revoked | Retired, _) => false,
     }
@@ -119,7 +120,8 @@ mod tests {
             for up in [Up::Announce, Up::Heartbeat, Up::Bye, Up::Lost] {
                 assert!(may_say(Quarantined, Some(*hold), &up));
             }
-            for up in [Up::Reported, Up::UpdateRequest, Up::UpdateStatus, Up::UpdateReport] {
+            for up in [Up::Reported, Up::UpdateRequest, Up::UpdateStatus, Up::UpdateReport, Up::Log]
+            {
                 assert_eq!(may_say(Quarantined, Some(*hold), &up), *hold != Hold::Cloned);
             }
             assert!(!may_say(Quarantined, Some(*hold), &stream));

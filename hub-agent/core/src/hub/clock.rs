@@ -33,6 +33,7 @@ impl Hub {
         }
         if self.store == StoreState::Ok {
             self.save_signs_of_life();
+            self.tick_logs();
         }
         let counted = self.coalescer.flush(self.now.mono);
         self.happened(counted);

@@ -36,6 +36,7 @@ impl Hub {
             | Command::Restore(Members::One(id))
             | Command::Give { id, .. }
             | Command::Notices(id, _)
+            | Command::PullLog(id)
             | Command::Regroup { id, .. } => Some(*id),
             Command::Approve(Selector::AllPending)
             | Command::OpenPairing { .. }
@@ -168,6 +169,7 @@ impl Hub {
             Command::Define(envelope) => Ok(self.define(&envelope)),
             // Only that somebody may and wants it is decided here: the shell has the log.
             Command::Dispose(_) => Ok(Answer::Changed(1)),
+            Command::PullLog(id) => self.pull_log(id).map(|()| Answer::Changed(1)),
             Command::Incident { number, reason, closes } => {
                 return self.act_on_incident(by, number, &reason, closes);
             }
@@ -315,6 +317,7 @@ fn operation(by: &Actor, command: &Command) -> Operation {
         | Command::Campaign(..)
         | Command::Notices(..)
         | Command::Incident { .. } => Operation::Install,
+        Command::PullLog(_) => Operation::Audit,
         Command::Restore(_) => Operation::Restore,
         Command::Revoke(..)
         | Command::Retire(..)
@@ -405,6 +408,7 @@ fn describe(command: &Command) -> String {
         Command::Notices(_, false) => "do not tell me of its updates".into(),
         Command::Dispose(None) => "erase all that the log holds".into(),
         Command::Dispose(Some(id)) => format!("erase what the log holds of {id}"),
+        Command::PullLog(_) => "send its newest records".into(),
         Command::Incident { number, closes: true, .. } => format!("close incident {number}"),
         Command::Incident { number, .. } => format!("acknowledge incident {number}"),
     }

@@ -40,6 +40,7 @@ impl Hub {
             Inbound::UpdateRequest(request) => self.update_request(id, &request),
             Inbound::UpdateStatus(status) => self.update_status(id, &status),
             Inbound::UpdateReport(report) => self.update_report(id, &report),
+            Inbound::Log(batch) => self.log_batch(id, &batch),
             Inbound::OnTrial { name, value, denied } => {
                 self.would_refuse(id, denied.refusal, &denied.detail);
                 self.write(persist::put_stream(id, &name, self.now.wall, &value));
@@ -190,6 +191,7 @@ impl Hub {
         if first {
             self.tell_if_needed(id);
             self.greet_for_updates(id);
+            self.greet_for_log(id);
         }
         if first && !news {
             self.notify(id);
@@ -294,6 +296,7 @@ impl Hub {
         took_over: Option<SocketAddr>,
     ) {
         self.links.insert(id, Link { number, from, announced: false });
+        self.logs.connected(id);
         self.seat(id);
         let key = self.inventory.get(id).and_then(|record| record.credentials.current.as_ref());
         let fingerprint = key.map(|current| current.key);

@@ -9,6 +9,7 @@ mod config;
 mod definitions;
 mod enrolment;
 mod explain;
+mod log;
 mod messages;
 mod people;
 mod relay;
@@ -37,6 +38,7 @@ use crate::{
     event::{Coalescer, EventKind},
     input::{ComponentCertificate, Input, Now, StoreState, Uplink},
     inventory::{Inventory, presence::Presence, record::Record},
+    log::Logs,
     persist::{self, Counters, RestoreError, Restored, Table},
     settings::HubSettings,
     update::Updates,
@@ -83,6 +85,7 @@ pub struct Hub {
     tries: Tries,
     configs: Configs,
     updates: Updates,
+    logs: Logs,
     audience: Audience,
     /// Number of the next assertion.
     next_relay: u64,
@@ -150,6 +153,7 @@ impl Hub {
             tries: Tries::default(),
             configs: Configs::default(),
             updates: Updates::default(),
+            logs: Logs::default(),
             audience: Audience::default(),
             next_relay: 1,
             decisions: VecDeque::new(),
@@ -188,6 +192,7 @@ impl Hub {
                 }
                 Restored::Ended(ended) => hub.updates.history.push_back(ended),
                 Restored::Habits(id, learnt) => habits.push((id, learnt)),
+                Restored::Book(id, book) => drop(hub.logs.books.insert(id, book)),
                 Restored::Incident(change) => hub.detector.restore_incident(*change),
                 Restored::Quiet(who, id) => drop(hub.updates.quiet.insert((who, id))),
                 Restored::Nothing => {}

@@ -125,6 +125,7 @@ impl Hub {
 
     /// A record from before this start: what was usual and what was under way is known again.
     pub fn recall(&mut self, number: u64, record: &record::Record) {
+        self.recall_log(record);
         self.detector.restore(record, number, self.now);
     }
 

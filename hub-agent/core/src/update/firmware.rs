@@ -1,7 +1,9 @@
 //! What a component runs, as it signed it.
 
-use crate::input::ComponentCertificate;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use crate::{
+    crypto::{SignerError, signed_by},
+    input::ComponentCertificate,
+};
 use protocol::{
     cbor,
     id::{Digest, Label, ModelId},
@@ -9,9 +11,7 @@ use protocol::{
     signed::Signed,
     time::Timestamp,
 };
-use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
-use webpki::EndEntityCert;
 
 /// What a component runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,12 +42,9 @@ pub struct Firmware {
 /// Why a report is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
-    /// Its certificate is not in force for the component.
-    #[error("its certificate is not one in force")]
-    Certificate,
-    /// Its signature does not fit.
-    #[error("its signature does not fit")]
-    Signature,
+    /// Whose signature it has is not known, or it does not fit.
+    #[error("{0}")]
+    Signer(#[from] SignerError),
     /// The payload is no report.
     #[error("its payload is no report")]
     Shape,
@@ -59,19 +56,8 @@ pub enum ReportError {
 /// Why it is none.
 pub fn read<'a>(
     signed: &Signed,
-    mut in_force: impl Iterator<Item = &'a ComponentCertificate>,
+    in_force: impl Iterator<Item = &'a ComponentCertificate>,
 ) -> Result<UpdateReport, ReportError> {
-    let shown = signed.chain().first().ok_or(ReportError::Certificate)?;
-    let der = CertificateDer::from(shown.as_slice());
-    let certificate = EndEntityCert::try_from(&der).map_err(|_| ReportError::Certificate)?;
-    let key = certificate.subject_public_key_info();
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, key.as_ref());
-    if !in_force.any(|known| known.key.0 == digest.as_ref()) {
-        return Err(ReportError::Certificate);
-    }
-    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.as_ref());
-    signed
-        .verify(|signature, covered| key.verify(covered, signature))
-        .map_err(|_| ReportError::Signature)?;
-    cbor::decode(signed.payload(), signed.payload().len()).map_err(|_| ReportError::Shape)
+    let payload = signed_by(signed, in_force)?;
+    cbor::decode(payload, payload.len()).map_err(|_| ReportError::Shape)
 }

@@ -22,6 +22,7 @@ mod rules;
 mod transfer;
 mod view;
 
+pub use crate::crypto::AwsLc;
 pub use campaign::{Approval, Campaign, Note as ReleaseNote, Stage};
 pub use firmware::{Firmware, ReportError, read as read_report};
 pub use job::{Ended, Job, Outcome};
@@ -33,8 +34,8 @@ pub use view::{CampaignView, JobView};
 pub(crate) use job::KEPT;
 
 use protocol::{
-    id::{ComponentId, Digest, Nonce, PublicKey},
-    update::{Crypto, Image, Verified},
+    id::{ComponentId, Digest, Nonce},
+    update::{Image, Verified},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -81,24 +82,5 @@ impl Updates {
     pub(crate) fn under_way(&self, campaign: u64) -> impl Iterator<Item = &Job> {
         let jobs = self.jobs.values();
         jobs.filter(move |job| job.campaign == campaign && job.outcome.is_none())
-    }
-}
-
-/// The hub's own crypto library, for the checks that the contract describes.
-#[derive(Clone, Copy, Debug)]
-pub struct AwsLc;
-
-impl Crypto for AwsLc {
-    fn sha256(&self, bytes: &[u8]) -> Digest {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-        Digest(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
-    }
-
-    fn ed25519(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
-        let key = aws_lc_rs::signature::UnparsedPublicKey::new(
-            &aws_lc_rs::signature::ED25519,
-            key.0.as_slice(),
-        );
-        key.verify(message, signature).is_ok()
     }
 }

@@ -15,6 +15,8 @@ mod enrolment;
 mod gate;
 mod incidents;
 mod inventory;
+mod journal;
+mod logs;
 mod maker;
 mod mutants;
 mod own;

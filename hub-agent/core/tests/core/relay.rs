@@ -119,6 +119,8 @@ fn of_every_message_of_everyone_to_everyone_exactly_what_is_defined_is_delivered
                 "trust",
                 "config",
                 "relayed",
+                "log",
+                "log/ctl",
                 "nothing",
                 "announce",
                 "heartbeat",

@@ -25,9 +25,9 @@ use protocol::{
     definition::Traffic,
     id::{ComponentId, JobId, Nonce, Slug},
     message::{
-        Announcement, Assertion, Block, BlockRequest, Bye, Config, Heartbeat, Lost, Reported,
-        TrustNotice, TrustState, UpdateControl, UpdateFault, UpdateOffer, UpdateOrder,
-        UpdateStatus,
+        Announcement, Assertion, Block, BlockRequest, Bye, Config, Heartbeat, LogBatch, LogControl,
+        Lost, Reported, TrustNotice, TrustState, UpdateControl, UpdateFault, UpdateOffer,
+        UpdateOrder, UpdateStatus,
     },
     refusal::Refusal,
     signed::{Signed, SignedError},
@@ -110,6 +110,8 @@ pub enum Inbound {
     UpdateStatus(UpdateStatus),
     /// What it runs; its signature is not checked yet.
     UpdateReport(Box<Signed>),
+    /// Records of its log; the signature of their head is not checked yet.
+    Log(Box<LogBatch>),
     /// A value of a component on trial that its definition would refuse.
     OnTrial {
         /// Which stream.
@@ -187,7 +189,8 @@ pub(crate) fn authorize<'a>(
         | Up::Stream(_)
         | Up::UpdateRequest
         | Up::UpdateStatus
-        | Up::UpdateReport => read(&up, payload, who)?,
+        | Up::UpdateReport
+        | Up::Log => read(&up, payload, who)?,
     };
     Ok(Permitted { principal: who.id, message })
 }
@@ -255,6 +258,12 @@ pub(crate) fn permit_control(
 ) -> Permitted<Outbound> {
     let payload = cbor::encode(&UpdateControl { job, order, nonce });
     Permitted { principal: id, message: Outbound::Message { down: Down::UpdateControl, payload } }
+}
+
+/// Lets the hub tell a component about its log.
+pub(crate) fn permit_log_control(id: ComponentId, control: &LogControl) -> Permitted<Outbound> {
+    let payload = cbor::encode(control);
+    Permitted { principal: id, message: Outbound::Message { down: Down::LogControl, payload } }
 }
 
 /// Lets blocks of a verified release go to the component whose update it is.
@@ -347,6 +356,7 @@ fn read(up: &Up, payload: &[u8], who: &Standing<'_>) -> Result<Inbound, Denied> 
             let detail = |error: SignedError| error.to_string();
             signed.map_err(|e| Denied { refusal: Refusal::Malformed, detail: detail(e) })
         }
+        Up::Log => cbor::decode(payload, limit).map(Box::new).map(Inbound::Log).map_err(malformed),
         // Between components, where the gate asks about the receiver too.
         Up::Command(..) => Err(Refusal::Internal.into()),
     }
