@@ -2,7 +2,10 @@
 //! flash before it is said.
 
 use super::{Device, Now, Output};
-use crate::log::{Draft, Mischief};
+use crate::{
+    log::{Draft, Mischief},
+    update::Updater,
+};
 use protocol::{
     cbor,
     id::{JobId, Label, LogHost, LogLife, Slug},
@@ -17,12 +20,20 @@ use rand_chacha::rand_core::Rng;
 /// After a connection the hub gets this many milliseconds to say what it has, before records are sent.
 const GREETING: u64 = 500;
 
+/// A clock drifts by less than this between two signs of life, in milliseconds.
+const DRIFT: u64 = 60_000;
+
 impl Device {
     /// The same device, taken over: it abuses its log like this.
     #[must_use]
     pub fn with_mischief(mut self, mischief: Mischief) -> Self {
         self.log.mischief = Some(mischief);
         self
+    }
+
+    /// Something happens to it from outside: somebody opens it, or logs in at its own interface.
+    pub fn happened(&mut self, kind: LogKind, now: Now, with: impl FnOnce(&mut LogRecord)) {
+        self.note(kind, now, with);
     }
 
     /// Notes that something happened. Without an identity there is no log yet.
@@ -45,8 +56,10 @@ impl Device {
             return;
         }
         self.note(LogKind::Restart, now, |_| {});
-        if self.updater().is_some_and(|updater| updater.booted().is_some()) {
-            self.note(LogKind::BootVerified, now, |_| {});
+        match self.updater().and_then(Updater::started_as_chosen) {
+            Some(true) => self.note(LogKind::BootVerified, now, |_| {}),
+            Some(false) => self.note(LogKind::BootMismatch, now, |_| {}),
+            None => {}
         }
         let declared = self.profile.definition().destinations.first();
         let cloud = declared.and_then(|to| {
@@ -61,8 +74,25 @@ impl Device {
         self.note(kind, now, |record| record.counters = Some(counters));
     }
 
+    /// A command that the hub vouches for, which it obeyed or not.
+    pub(super) fn note_command(&mut self, name: &Slug, is_obeyed: bool, now: Now) {
+        let kind = if is_obeyed { LogKind::CommandReceived } else { LogKind::CommandRefused };
+        let subject = Label::new(name.as_str()).ok();
+        self.note(kind, now, |record| record.subject = subject);
+    }
+
+    /// A clock that goes another way than its uptime was set.
+    fn note_clock(&mut self, now: Now) {
+        let off = now.unix_ms.saturating_sub(now.mono);
+        let before = self.log.clock.replace(off);
+        if before.is_some_and(|before| off.abs_diff(before) > DRIFT) {
+            self.note(LogKind::ClockJump, now, |_| {});
+        }
+    }
+
     /// What it measures at each sign of life.
     pub(super) fn note_vitals(&mut self, now: Now) {
+        self.note_clock(now);
         let kind = self.profile.definition().kind.clone();
         let health = self.log.vitals.health(&kind, &mut self.random);
         self.note_counters(LogKind::Health, health, now);

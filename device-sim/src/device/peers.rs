@@ -51,12 +51,12 @@ impl Device {
             now: Timestamp(now.unix_ms),
         };
         match self.believer.believe(bytes, &place) {
-            Ok(assertion) => self.believed(assertion).into_iter().collect(),
+            Ok(assertion) => self.believed(assertion, now).into_iter().collect(),
             Err(disbelief) => vec![Output::Disbelieved(disbelief)],
         }
     }
 
-    fn believed(&mut self, assertion: Assertion) -> Option<Output> {
+    fn believed(&mut self, assertion: Assertion, now: Now) -> Option<Output> {
         match assertion.action {
             Action::Stream => {
                 if self.peers.heard.len() < MOST {
@@ -66,7 +66,9 @@ impl Device {
             }
             Action::Command => {
                 // Its own definition holds whatever the hub says.
-                if self.profile.definition().command(&assertion.name).is_none() {
+                let is_known = self.profile.definition().command(&assertion.name).is_some();
+                self.note_command(&assertion.name, is_known, now);
+                if !is_known {
                     return Some(Output::Disbelieved(Disbelief::Broken));
                 }
                 if let Ok(Value::Object(arguments)) = cbor::to_json(&assertion.payload.0) {

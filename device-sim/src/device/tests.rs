@@ -169,9 +169,8 @@ fn logging(seed: u64) -> Device {
 }
 
 fn drafts(outputs: &[Output]) -> Vec<Draft> {
-    let draft = |output: &Output| match output {
-        Output::Log(draft) => Some((**draft).clone()),
-        _ => None,
+    let draft = |output: &Output| {
+        if let Output::Log(draft) = output { Some((**draft).clone()) } else { None }
     };
     outputs.iter().filter_map(draft).collect()
 }
@@ -326,4 +325,29 @@ fn each_mischief_is_what_it_says() {
     let time = |draft: &Draft| cbor::decode::<LogRecord>(&draft.records[0], 512).unwrap().time;
     let day = 24 * 3_600_000;
     assert_eq!(time(&said(Mischief::Stamps)[0]).unwrap().0, time(&honest).unwrap().0 + day);
+}
+
+/// Criterion: T1.CSA.1 (positive)
+#[test]
+fn what_happens_to_it_is_in_its_log_once() {
+    let mut device = logging(1);
+    for kind in [LogKind::Tamper, LogKind::AuthFailure, LogKind::AuthSuccess] {
+        device.happened(kind, at(10), |_| {});
+    }
+    device.note_command(&protocol::id::Slug::new("switch").unwrap(), true, at(11));
+    device.note_command(&protocol::id::Slug::new("explode").unwrap(), false, at(11));
+    device.note_vitals(at(12));
+    device.note_vitals(Now { mono: 13, unix_ms: 9_000_000 });
+    let kinds = kinds(&until(&mut device, 29_000)[0]);
+    for kind in [
+        LogKind::Tamper,
+        LogKind::AuthFailure,
+        LogKind::AuthSuccess,
+        LogKind::CommandReceived,
+        LogKind::CommandRefused,
+        LogKind::ClockJump,
+        LogKind::Restart,
+    ] {
+        assert_eq!(kinds.iter().filter(|one| **one == kind).count(), 1, "{kind}: {kinds:?}");
+    }
 }

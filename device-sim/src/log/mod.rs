@@ -91,6 +91,8 @@ pub(crate) struct Desk {
     pub(crate) start_noted: bool,
     /// The update whose end was noted last.
     pub(crate) update: Option<(protocol::id::JobId, protocol::message::UpdateStep)>,
+    /// How its clock differed from its uptime at the last sign of life.
+    pub(crate) clock: Option<u64>,
     /// What it measures.
     pub(crate) vitals: Vitals,
     /// How it abuses its log, if it does.

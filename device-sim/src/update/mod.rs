@@ -161,6 +161,14 @@ impl Updater {
         self.board
     }
 
+    /// Whether the slot that should start did: on a trial the new one, else the one in force. `None` before a start.
+    #[must_use]
+    pub fn started_as_chosen(&self) -> Option<bool> {
+        let booted = self.booted.as_ref()?;
+        let chosen = self.board.words.choice().map(|choice| choice.active);
+        Some(booted.trial || chosen.is_none_or(|slot| slot == booted.slot))
+    }
+
     /// What runs; nothing before the first start, or when nothing may start.
     #[must_use]
     pub fn booted(&self) -> Option<&Booted> {

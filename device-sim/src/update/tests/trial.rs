@@ -157,3 +157,23 @@ fn a_damaged_choice_starts_the_newest_confirmed_slot() {
     bench.power_on();
     assert_eq!(bench.runs(), 2);
 }
+
+/// Criterion: T1.CSA.1 (positive)
+#[test]
+fn a_start_of_another_slot_than_the_chosen_one_is_noticed() {
+    let mut bench = Bench::new();
+    // The same release in both slots, so that either may start.
+    for number in [1, 2] {
+        bench.release(number, &Release::good(2));
+        bench.run(60_000);
+    }
+    let as_chosen = |bench: &Bench| {
+        let device = bench.device.as_ref();
+        device.and_then(|one| one.updater()).and_then(|one| one.started_as_chosen())
+    };
+    assert_eq!((bench.booted().slot, as_chosen(&bench)), (0, Some(true)));
+    bench.media[0].damage(140_000);
+    bench.cut();
+    bench.power_on();
+    assert_eq!((bench.booted().slot, as_chosen(&bench)), (1, Some(false)));
+}

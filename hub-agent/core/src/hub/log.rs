@@ -63,8 +63,12 @@ impl Hub {
         skip: usize,
         broken: Option<Break>,
     ) {
+        let former = self.logs.books.get(&id).filter(|book| book.life != batch.life);
+        if let Some(after) = former.map(|book| book.last) {
+            self.log_begins_anew(id, batch.life, after);
+        }
         if let Some(broken) = broken {
-            self.log_broken(id, batch.life, broken);
+            self.log_broken(id, broken);
         }
         let refused = self.take_records(id, batch, skip);
         if let Some(first) = refused.first {
@@ -168,7 +172,7 @@ impl Hub {
         self.send_pull(id, Some(batch.life), pull);
     }
 
-    fn log_broken(&mut self, id: ComponentId, life: LogLife, broken: Break) {
+    fn log_broken(&mut self, id: ComponentId, broken: Break) {
         match broken {
             Break::Gap { from, count, code } => {
                 let told = self.logs.desks.get(&id).and_then(|desk| desk.gap);
@@ -177,7 +181,6 @@ impl Hub {
                 }
             }
             Break::Edited { at } => self.tell_damage(id, at, "edited"),
-            Break::NewLife { after } => self.log_begins_anew(id, life, after),
         }
     }
 

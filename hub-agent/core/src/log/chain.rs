@@ -69,8 +69,6 @@ pub(crate) enum Break {
     Gap { from: u64, count: u64, code: &'static str },
     /// The record with this number is another one than was taken, or one before it is.
     Edited { at: u64 },
-    /// A new log began after this record of the former one.
-    NewLife { after: u64 },
 }
 
 /// Why nothing of a batch is taken.
@@ -110,8 +108,7 @@ pub(crate) fn judge(
     match book {
         Some(book) if book.past.contains(&batch.life) => Verdict::Refused(Fault::PastLife),
         Some(book) if book.life == batch.life => follow(book, batch, &values, pulls),
-        Some(former) => new_life(former.last, follow(&fresh, batch, &values, pulls)),
-        None => follow(&fresh, batch, &values, pulls),
+        Some(_) | None => follow(&fresh, batch, &values, pulls),
     }
 }
 
@@ -124,19 +121,6 @@ fn walk(batch: &LogBatch) -> Vec<Digest> {
         values.push(value);
     }
     values
-}
-
-/// A new log is told of when it is taken, unless more is wrong with it.
-fn new_life(after: u64, verdict: Verdict) -> Verdict {
-    match verdict {
-        Verdict::Goes { skip, broken: None } => {
-            Verdict::Goes { skip, broken: Some(Break::NewLife { after }) }
-        }
-        other @ (Verdict::Goes { .. }
-        | Verdict::Known
-        | Verdict::Missing { .. }
-        | Verdict::Refused(_)) => other,
-    }
 }
 
 fn follow(book: &Book, batch: &LogBatch, values: &[Digest], pulls: u8) -> Verdict {

@@ -488,3 +488,44 @@ fn a_quarantined_component_is_still_heard_and_a_cloned_or_retired_one_is_not() {
     let batch = cbor::encode(&journal.batch(2, 1));
     assert_eq!(world.permit(1, "log", &batch), Err(Refusal::Retired));
 }
+
+/// Criterion: T3.CSA.1 (negative)
+#[test]
+fn a_new_life_with_a_gap_loses_nothing_else_after_a_restart_of_the_hub() {
+    let (mut world, mut journal) = world();
+    (0..9).for_each(|_| journal.note(&world, LogKind::Restart));
+    journal.send(&mut world, 1, 9).unwrap();
+    world.restart();
+    for (number, record) in (0..).zip(&world.log.clone()) {
+        world.hub.recall(number, record);
+    }
+    world.connect_again(1);
+    journal.begin_anew(LogLife([0x77; 8]));
+    (0..5).for_each(|_| journal.note(&world, LogKind::Tamper));
+    journal.oldest = 3;
+    journal.send(&mut world, 3, 3).unwrap();
+    assert_eq!(numbers(&world)[9..], [3, 4, 5]);
+    let gaps = of(&world, RecordKind::LogGap);
+    assert_eq!(gaps, [("new-life".into(), 9, None), ("dropped".into(), 1, Some(2))]);
+}
+
+/// Criterion: T3.CSA.1 (negative)
+#[test]
+fn a_store_that_is_behind_a_new_life_doubles_nothing_either() {
+    let (mut world, mut journal) = world();
+    (0..2).for_each(|_| journal.note(&world, LogKind::Restart));
+    journal.send(&mut world, 1, 2).unwrap();
+    let before = world.store.clone();
+    journal.begin_anew(LogLife([0x77; 8]));
+    (0..3).for_each(|_| journal.note(&world, LogKind::Tamper));
+    journal.send(&mut world, 1, 3).unwrap();
+    world.store = before;
+    world.restart();
+    for (number, record) in (0..).zip(&world.log.clone()) {
+        world.hub.recall(number, record);
+    }
+    world.connect_again(1);
+    journal.send(&mut world, 1, 3).unwrap();
+    assert_eq!(numbers(&world), [1, 2, 1, 2, 3]);
+    assert_eq!(of(&world, RecordKind::LogGap).len(), 1);
+}
