@@ -85,7 +85,6 @@ impl Hub {
         book.advance(head.life, head.last, head.chain);
         self.log_newest(id, batch);
         self.tell_limited(id, now);
-        self.save_book(id);
         self.acknowledge_log(id, refused.count);
     }
 
@@ -262,8 +261,10 @@ impl Hub {
         }
     }
 
-    /// Says what is durable. It leaves after the commit of this turn, as all sends do.
+    /// Says what is durable. It leaves after the commit of this turn, as all sends of a turn with writes do; what a
+    /// repeat acknowledges may itself still be on its way to the disk, so that is written once more.
     fn acknowledge_log(&mut self, id: ComponentId, refused: u32) {
+        self.save_book(id);
         if let Some(book) = self.logs.books.get(&id) {
             let control = LogControl::ack(book.life, book.last, book.chain, refused);
             self.out.sends.push(gate::permit_log_control(id, &control));

@@ -5,7 +5,11 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
 };
-use hub_core::{Effects, Input, Now, Occasion, crypto::AwsLc};
+use hub_core::{
+    Effects, HubSettings, Input, Now, Occasion,
+    crypto::AwsLc,
+    record::{Record, RecordKind, Source},
+};
 use protocol::{
     cbor,
     id::{Digest, LogLife},
@@ -171,4 +175,55 @@ impl World {
         let certificate = self.certificate_of(n);
         self.connect(n, &certificate);
     }
+}
+
+/// A world with one member that has a log, before anything happens.
+pub(crate) fn world() -> (World, Journal) {
+    world_with(|_| {})
+}
+
+/// The same, with a hub of these settings.
+pub(crate) fn world_with(set: impl FnOnce(&mut HubSettings)) -> (World, Journal) {
+    let mut world = World::with(set);
+    let journal = Journal::join(&mut world, 1);
+    world.log.clear();
+    world.sent.clear();
+    (world, journal)
+}
+
+/// What the log holds of components' own.
+pub(crate) fn told(world: &World) -> Vec<&Record> {
+    world.log.iter().filter(|record| record.source == Source::Component).collect()
+}
+
+/// Their numbers in the components' logs.
+pub(crate) fn numbers(world: &World) -> Vec<u64> {
+    told(world).iter().filter_map(|record| record.related).collect()
+}
+
+/// Code, number and count of the hub's own records of a kind.
+pub(crate) fn of(world: &World, kind: RecordKind) -> Vec<(String, u64, Option<u32>)> {
+    let found = world.log.iter().filter(|one| one.kind == kind && one.source == Source::Hub);
+    found
+        .map(|one| {
+            let code = one.code.as_deref().unwrap_or_default().to_owned();
+            (code, one.related.unwrap_or(0), one.counters.count)
+        })
+        .collect()
+}
+
+/// What the hub acknowledged last.
+pub(crate) fn acknowledged(world: &World) -> Option<LogControl> {
+    controls(world, 1).into_iter().rfind(|control| control.order == LogOrder::Ack)
+}
+
+/// The number in that.
+pub(crate) fn acked(world: &World) -> u64 {
+    acknowledged(world).and_then(|control| control.seq).unwrap_or(0)
+}
+
+/// From where the hub wanted records.
+pub(crate) fn pulled(world: &World) -> Vec<u64> {
+    let pulls = controls(world, 1).into_iter().filter(|one| one.order == LogOrder::Pull);
+    pulls.filter_map(|control| control.seq).collect()
 }

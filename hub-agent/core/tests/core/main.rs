@@ -17,6 +17,7 @@ mod incidents;
 mod inventory;
 mod journal;
 mod logs;
+mod logs_abused;
 mod maker;
 mod mutants;
 mod own;
