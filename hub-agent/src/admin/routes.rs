@@ -394,12 +394,13 @@ fn command(cell: &HubCell, text: &str, verb: &str, wanted: &Wanted) -> Result<Co
         }
         "trial" => Ok(Command::Trial(id, true)),
         "enforce" => Ok(Command::Trial(id, false)),
+        "pull-log" => Ok(Command::PullLog(id)),
         "join" | "part" => {
             let group = wanted.group.clone().ok_or_else(|| bad("give a `group`"))?;
             Ok(Command::Regroup { id, group, joins: verb == "join" })
         }
         _ => Err(bad(
-            "the last part of the path is approve, quarantine, revoke, retire, rename, trial, enforce, join, part or command",
+            "the last part of the path is approve, quarantine, revoke, retire, rename, trial, enforce, pull-log, join, part or command",
         )),
     }
 }

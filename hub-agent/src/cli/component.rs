@@ -120,7 +120,7 @@ fn reasoned(
 }
 
 /// A component's path.
-fn path(id: &str, rest: &str) -> String {
+pub(super) fn path(id: &str, rest: &str) -> String {
     format!("/v1/components/{}{rest}", escaped(id))
 }
 
@@ -133,7 +133,7 @@ pub(super) fn escaped(name: &str) -> String {
     name.bytes().map(escape).collect()
 }
 
-fn say(output: &Output, answer: &Value, done: &str) -> Result<(), Failure> {
+pub(super) fn say(output: &Output, answer: &Value, done: &str) -> Result<(), Failure> {
     output.answer(answer, |answer| {
         output.raw(&format!("{}: {done}\n", show::text(&answer["changed"])))
     });

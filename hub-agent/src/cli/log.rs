@@ -3,7 +3,7 @@
 use super::{
     Failure,
     client::Hub,
-    component::escaped,
+    component::{self, escaped},
     show::{self, Output},
 };
 use crate::journal::PUBLIC;
@@ -64,6 +64,11 @@ pub(super) enum Log {
         /// Into this file instead of standard output
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Ask a component for its newest records now
+    Pull {
+        /// Id, its beginning, or name
+        id: String,
     },
     /// Prove that a record is in the log
     Prove {
@@ -172,6 +177,10 @@ pub(super) fn obey(
             verify(output, &dir, &key, witness.as_deref(), &heads)
         }
         Log::Export { which, format, output: file } => export(hub, output, &which, &format, file),
+        Log::Pull { id } => {
+            let done = hub.post(&component::path(&id, "/pull-log"), &json!({}))?;
+            component::say(output, &done, "asked")
+        }
         Log::Prove { number } => {
             let answer = hub.get(&format!("/v1/log/prove/{number}"))?;
             output.answer(&answer, |answer| {

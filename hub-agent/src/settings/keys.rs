@@ -124,6 +124,16 @@ pub const KEYS: &[Key] = &[
         "bytes of the state log; above it the oldest records go, incidents excepted",
     ),
     key(
+        "state_log.quiet",
+        "",
+        "what components shall not record of themselves: health, network, usage, with commas; empty: nothing",
+    ),
+    key(
+        "state_log.share",
+        "600",
+        "records a minute of one component; beyond them its records are counted and not kept",
+    ),
+    key(
         "detection.rules",
         "",
         "folder of your own detection rules (*.yml), besides those of the hub; empty: none",

@@ -5,12 +5,16 @@ use crate::{est::EstLimits, rules};
 use hub_core::{
     HubSettings,
     access::people::LONGEST,
+    log::LogRules,
     record::Keep,
     settings::DetectionRules,
     update::{UpdateRules, Window},
 };
 use mqtt_endpoint::Limits;
-use protocol::id::{Label, ModelId};
+use protocol::{
+    id::{Label, ModelId},
+    message::LogClass,
+};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -270,6 +274,7 @@ impl Reader<'_> {
             anchors: Vec::new(),
             seed: [0; 32],
             updates: self.update_rules()?,
+            log: self.component_logs()?,
             detection: self.detection()?,
         })
     }
@@ -283,6 +288,16 @@ impl Reader<'_> {
         let keep = keep.into_iter().map(|(class, key)| Ok((class, self.duration(key)?)));
         let bytes = self.count("state_log.bytes")?;
         Ok(StateLogSettings { keep: keep.collect::<Result<_, SettingsError>>()?, bytes })
+    }
+
+    fn component_logs(&self) -> Result<LogRules, SettingsError> {
+        let words = self.text("state_log.quiet").split(',').map(str::trim);
+        let class = |word: &str| LogClass::ALL.iter().copied().find(|class| class.word() == word);
+        let classes = words.filter(|word| !word.is_empty()).map(class);
+        let quiet = classes.collect::<Option<_>>().ok_or_else(|| {
+            self.wrong("state_log.quiet", "any of health, network and usage, with commas between")
+        })?;
+        Ok(LogRules { quiet, per_minute: self.count("state_log.share")?, ..LogRules::default() })
     }
 
     fn detection(&self) -> Result<DetectionRules, SettingsError> {
