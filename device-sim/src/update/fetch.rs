@@ -119,8 +119,11 @@ impl Fetch {
         self.job == block.job
     }
 
-    /// Begins or begins again to ask: a session is there.
+    /// Begins or begins again to ask: a session is there. One that is awake goes on to wait for what it asked for.
     pub fn wake(&mut self, now: u64) -> Vec<BlockRequest> {
+        if !self.resting {
+            return Vec::new();
+        }
         (self.silent, self.busy, self.resting) = (0, 0, false);
         self.expected.clear();
         self.ask(now)

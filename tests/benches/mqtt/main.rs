@@ -151,6 +151,8 @@ fn enrolled(
         codes: Vec::new(),
         interval: 3600,
         stream: 0,
+        log: 0,
+        mischief: None,
         flaky: 0,
         temper: "willing",
         definitions: Vec::new(),

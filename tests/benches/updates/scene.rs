@@ -74,6 +74,8 @@ impl Scene {
             codes: Vec::new(),
             interval: 3600,
             stream: 0,
+            log: 0,
+            mischief: None,
             flaky: 0,
             temper: "willing",
             definitions,

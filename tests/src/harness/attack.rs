@@ -25,6 +25,8 @@ pub fn attack(
         codes: Vec::new(),
         interval: 10,
         stream: 0,
+        log: 0,
+        mischief: None,
         flaky: 0,
         temper: "willing",
         definitions: Vec::new(),

@@ -32,6 +32,10 @@ pub struct FleetPlan {
     pub interval: u16,
     /// Milliseconds between values; 0 for none.
     pub stream: u64,
+    /// Seconds between batches of their logs; 0 for no log.
+    pub log: u16,
+    /// How they abuse their logs, in the simulator's word, if they do.
+    pub mischief: Option<&'static str>,
     /// How many of each hundred are flaky.
     pub flaky: u8,
     /// How components take what they are told, in the simulator's word.
@@ -79,6 +83,7 @@ impl Fleet {
             format!("--seed={}", plan.seed),
             format!("--interval={}", plan.interval),
             format!("--stream={}", plan.stream),
+            format!("--log={}", plan.log),
             format!("--flaky={}", plan.flaky),
             format!("--temper={}", plan.temper),
             format!("--state={}", path(&plan.folder.join("state"))),
@@ -89,7 +94,8 @@ impl Fleet {
         ]
         .into_iter()
         .chain(plan.definitions.iter().map(|file| format!("--definition={}", path(file))))
-        .chain(plan.anchor.iter().map(|file| format!("--anchor={}", path(file))));
+        .chain(plan.anchor.iter().map(|file| format!("--anchor={}", path(file))))
+        .chain(plan.mischief.iter().map(|word| format!("--log-mischief={word}")));
         let process =
             Process::start(executable, "device-sim", args, &plan.folder.join("fleet.log"))?;
         Ok(Self { process, plan })

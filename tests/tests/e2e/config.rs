@@ -12,7 +12,7 @@ use protocol::{
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tests::harness::{Fleet, Hub, wait_until};
+use tests::harness::{Fleet, FleetPlan, Hub, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -69,13 +69,15 @@ fn saw(hub: &Hub, kind: &str) -> usize {
 #[test]
 fn settings_reach_real_components_and_a_restore_brings_the_secure_default_back() {
     let scene = Scene::with(&[]);
-    let fleet = scene.active_fleet(6, 1);
-    // Every one left its factory careless, and is at its secure default now.
+    // Without values nothing of its owner is gathered anew.
+    let fleet = scene.fleet(FleetPlan { stream: 0, ..scene.plan(6, 1) });
+    fleet.bring_up(&scene.hub, PATIENCE, |_| {}).unwrap();
+    // Every one left its factory careless and with data of its former owner, and is at its secure default now.
     for flash in fleet.memories().unwrap() {
         assert_ne!(profile(&flash.kind).factory().0, baseline(&flash.kind));
         assert_eq!(flash.settings, baseline(&flash.kind), "{}", flash.kind);
         let open = profile(&flash.kind).definition().open(&flash.settings);
-        assert_eq!((flash.config, flash.open, flash.user_data < 9), (1, open, true));
+        assert_eq!((flash.config, flash.open, flash.user_data), (1, open, 0));
     }
     let (lamp, thermostat) = (id(&fleet, "lamp"), id(&fleet, "thermostat"));
     let set = |args: &[&str]| scene.hub.ask(&[&["config", "set"][..], args].concat()).unwrap();

@@ -9,6 +9,7 @@
 
 mod cloud;
 mod command_line;
+mod component_logs;
 mod config;
 mod definitions;
 mod enrolment;

@@ -60,6 +60,8 @@ impl Scene {
             codes: Vec::new(),
             interval: 1,
             stream: 50,
+            log: 1,
+            mischief: None,
             flaky: 0,
             temper: "willing",
             definitions: Vec::new(),

@@ -78,6 +78,8 @@ fn fleet_plan(folder: &Path) -> FleetPlan {
         codes: Vec::new(),
         interval: 1,
         stream: 5,
+        log: 0,
+        mischief: None,
         flaky: 0,
         temper: "willing",
         definitions: Vec::new(),
