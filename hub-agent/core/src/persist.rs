@@ -138,6 +138,7 @@ pub(crate) struct Counters {
 }
 
 const COUNTERS: &[u8] = b"counters";
+const LOOKED_AT: &[u8] = b"looked-at";
 
 pub(crate) fn put_record(record: &Record) -> Write {
     let value = serde_json::to_vec(record).expect("records have no failing cases");
@@ -162,6 +163,12 @@ pub(crate) fn put_incident(change: &IncidentChange) -> Vec<Write> {
 pub(crate) fn put_counters(counters: &Counters) -> Write {
     let value = serde_json::to_vec(counters).expect("counters have no failing cases");
     Write { table: Table::Meta, key: COUNTERS.to_vec(), value: Some(value) }
+}
+
+/// Records below this number were looked at by detection.
+pub(crate) fn put_looked_at(number: u64) -> Write {
+    let value = Some(number.to_be_bytes().to_vec());
+    Write { table: Table::Meta, key: LOOKED_AT.to_vec(), value }
 }
 
 /// A stream's newest value: receive time, then the payload as it came.
@@ -263,6 +270,7 @@ pub(crate) fn put_notices(who: Option<&Slug>, id: ComponentId, quiet: bool) -> W
 pub(crate) enum Restored {
     Record(Box<Record>),
     Counters(Counters),
+    LookedAt(u64),
     /// An envelope, and when it came into force.
     Definition(Timestamp, Vec<u8>),
     Config(ComponentId, Box<Configured>),
@@ -291,6 +299,10 @@ pub(crate) fn restore(table: Table, key: &[u8], value: &[u8]) -> Result<Restored
         }
         Table::Meta if key == COUNTERS => {
             serde_json::from_slice(value).map(Restored::Counters).map_err(|e| error(e.to_string()))
+        }
+        Table::Meta if key == LOOKED_AT => {
+            let number = value.try_into().map(u64::from_be_bytes);
+            number.map(Restored::LookedAt).map_err(|e| error(e.to_string()))
         }
         Table::Definitions => {
             // A damaged one is judged like any other: it does not come into force.

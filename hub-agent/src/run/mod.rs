@@ -24,7 +24,7 @@ use crate::{
     updates::{BlockServer, Repository},
 };
 use anyhow::Context;
-use hub_core::{Hub, OwnIdentity, Table, Uplink};
+use hub_core::{Hub, OwnIdentity, Table, Uplink, record::Record};
 use mqtt_endpoint::{Endpoint, Handle, tls};
 use protocol::id::Label;
 use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
@@ -85,7 +85,7 @@ pub async fn daemon(
     let events = EventRing::restore(old);
     let at_least = head_of(&stored);
     let mut hub = restore(&settings, &ca, stored, &clock)?;
-    let (log, trouble) = open_log(&settings, &ca, at_least, (&mut hub, &clock))?;
+    let Opened { log, trouble, unseen } = open_log(&settings, &ca, at_least, (&mut hub, &clock))?;
     let (committer, completions) = Committer::start(disk, log)?;
     let handle = Handle::new(settings.mqtt.clone());
     let signer = ca.signer(clock.now().wall)?;
@@ -107,6 +107,9 @@ pub async fn daemon(
     let cell = HubCell::new(parts);
     if let Some(trouble) = trouble {
         cell.apply(hub_core::Input::LogDamaged(trouble));
+    }
+    for (first, record) in unseen {
+        cell.apply(hub_core::Input::Recorded { first, records: vec![record] });
     }
     let settings = cell.settings().clone();
     if let Some(folder) = &settings.definitions {
@@ -184,6 +187,15 @@ fn open_store(settings: &Settings, durability: Durability) -> anyhow::Result<Dis
     Ok(Disk::open(settings, Seal::new(&key))?)
 }
 
+/// The state log as it was found.
+struct Opened {
+    log: Journal,
+    /// What is to be told, if it had to be set aside.
+    trouble: Option<String>,
+    /// Records that detection had not looked at when the daemon ended; as many as are recalled at most.
+    unseen: Vec<(u64, Record)>,
+}
+
 /// Opens the state log, and lets the hub learn of the last week from it. One that was edited, cut or set back is set
 /// aside as evidence, and a new one begins under another name: the product goes on, and its owner is told.
 fn open_log(
@@ -191,7 +203,7 @@ fn open_log(
     ca: &HubCa,
     at_least: Option<state_log::Head>,
     (hub, clock): (&mut Hub, &Clock),
-) -> anyhow::Result<(Journal, Option<String>)> {
+) -> anyhow::Result<Opened> {
     let (folder, secrets) = (settings.data_dir.join("log"), settings.data_dir.join("pki"));
     let (public, first) = (secrets.join(PUBLIC), format!("hub-agent/{}", ca.hub_id()));
     let name = origin(&public, &first);
@@ -223,9 +235,14 @@ fn open_log(
         tracing::info!("the state log: {file} was made anew");
     }
     let from = clock.now().wall.0.saturating_sub(WEEK);
-    log.recall(from, RECALLED, |number, record| hub.recall(number, record))?;
+    let mut unseen = Vec::new();
+    log.recall(from, RECALLED, |number, record| {
+        if !hub.recall(number, record) {
+            unseen.push((number, record.clone()));
+        }
+    })?;
     hub.recalled();
-    Ok((log, trouble))
+    Ok(Opened { log, trouble, unseen })
 }
 
 /// The store's key, made at the first start beside the CA's.

@@ -29,7 +29,7 @@ use baseline::When;
 use engine::Seed;
 use native::{Member, Product};
 use protocol::{id::ComponentId, time::Timestamp};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The engine's time at which the daemon starts: all that is restored lies before it.
 const START_MS: u64 = rules::MAX_SPAN_MS;
@@ -66,6 +66,8 @@ pub struct Detector {
     /// Looked up for each record, and gone through in order of the ids only.
     members: HashMap<ComponentId, Box<Member>, Seed>,
     product: Product,
+    /// The number after that of the newest record it was told.
+    next: u64,
 }
 
 impl Detector {
@@ -77,6 +79,7 @@ impl Detector {
             incidents: Incidents::default(),
             members: HashMap::with_hasher(Seed(seed)),
             product: Product::new(),
+            next: 0,
         }
     }
 
@@ -151,26 +154,38 @@ impl Detector {
         }
     }
 
-    /// What was learnt of each component, to be written now and then.
+    /// What was learnt of a member, and up to which record, to be written now and then.
     #[must_use]
-    pub fn learnt(&self) -> Vec<(ComponentId, Vec<u8>)> {
-        let each = self.members.iter().map(|(id, member)| (*id, member.baseline.pack()));
-        let mut learnt: Vec<_> = each.collect();
-        learnt.sort_unstable_by_key(|(id, _)| *id);
-        learnt
+    pub fn learnt(&self, id: ComponentId) -> Option<Vec<u8>> {
+        let mut packed = self.members.get(&id)?.baseline.pack();
+        packed.extend(self.next.to_be_bytes());
+        Some(packed)
+    }
+
+    /// Members, in order of their ids.
+    #[must_use]
+    pub fn members(&self) -> BTreeSet<ComponentId> {
+        self.members.keys().copied().collect()
     }
 
     /// Takes what was learnt of a member before a restart; says whether it could be read. What cannot be
     /// read is learnt anew.
     pub fn restore_learnt(&mut self, id: ComponentId, packed: &[u8]) -> bool {
+        let Some((packed, until)) = packed.split_last_chunk() else { return false };
         let learnt = baseline::Baseline::unpack(packed);
         match (self.members.get_mut(&id), learnt) {
             (Some(member), Some(baseline)) => {
-                member.baseline = baseline;
+                (member.baseline, member.learnt_until) = (baseline, u64::from_be_bytes(*until));
                 true
             }
             _ => false,
         }
+    }
+
+    /// Another log begins, and with it the numbers of records.
+    pub fn renumbered(&mut self) {
+        self.next = 0;
+        self.members.values_mut().for_each(|member| member.learnt_until = 0);
     }
 
     /// A component is no member any more.
@@ -233,13 +248,14 @@ impl Detector {
     }
 
     fn learn(&mut self, record: &Record, number: u64, now: Now, found: &mut Vec<Record>) {
+        self.next = number.saturating_add(1);
         let before = found.len();
         found.extend(self.product.observe(record, now, self.members.len()));
         if let Some(member) = record.component.and_then(|id| self.members.get_mut(&id))
             && record.lane == Lane::Live
         {
             found.extend(member.observe(record, now.engine_ms));
-            if !is_derived(record) {
+            if number >= member.learnt_until && !is_derived(record) {
                 let when = When { engine_ms: now.engine_ms, wall_ms: now.wall.0 };
                 let Member { profile, baseline, .. } = &mut **member;
                 found.extend(baseline.observe(record, when, |to| profile.declares(to)));

@@ -72,6 +72,8 @@ fn is_named(declared: &str, name: &str) -> bool {
 pub(super) struct Member {
     pub(super) profile: Profile,
     pub(super) baseline: Baseline,
+    /// Records below this number are in the baseline already.
+    pub(super) learnt_until: u64,
     alive: u64,
     logged: u64,
     is_lost: bool,
@@ -84,6 +86,7 @@ impl Member {
         Self {
             profile,
             baseline: Baseline::default(),
+            learnt_until: 0,
             alive: engine_ms,
             logged: engine_ms,
             is_lost: false,

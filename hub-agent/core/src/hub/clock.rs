@@ -6,7 +6,6 @@ use crate::{
     effect::Write,
     event::EventKind,
     input::{StoreState, Uplink},
-    persist,
 };
 use protocol::{
     id::{ComponentId, Digest},
@@ -34,6 +33,7 @@ impl Hub {
         if self.store == StoreState::Ok {
             self.save_signs_of_life();
             self.tick_logs();
+            self.tick_memories();
         }
         let counted = self.coalescer.flush(self.now.mono);
         self.happened(counted);
@@ -60,9 +60,7 @@ impl Hub {
         while let Some(id) = self.saving.pop_first() {
             self.save(id);
         }
-        for (id, learnt) in self.detector.learnt() {
-            self.write(persist::put_habits(id, learnt));
-        }
+        self.last_memories();
         std::mem::take(&mut self.out).writes
     }
 

@@ -10,6 +10,7 @@ mod definitions;
 mod enrolment;
 mod explain;
 mod log;
+mod memory;
 mod messages;
 mod people;
 mod relay;
@@ -58,6 +59,7 @@ use std::{
 };
 
 pub use explain::Explanation;
+use memory::Memory;
 pub use views::{CloudView, DefinitionView, HubView, StatusView};
 
 /// Who the hub itself is.
@@ -105,6 +107,7 @@ pub struct Hub {
     store: StoreState,
     coalescer: Coalescer,
     detector: Detector,
+    memory: Memory,
     /// Refusals by reason: as many entries as there are reasons.
     refusals: BTreeMap<&'static str, u64>,
     messages: u64,
@@ -166,6 +169,7 @@ impl Hub {
             uplink: UplinkState { state: Uplink::NotConfigured, key: None, hello: None },
             store: StoreState::Ok,
             coalescer: Coalescer::default(),
+            memory: Memory::new(now.mono),
             refusals: BTreeMap::new(),
             messages: 0,
             now,
@@ -179,6 +183,7 @@ impl Hub {
                     hub.next_relay = counters.relays_reserved.max(1);
                     hub.counters = counters;
                 }
+                Restored::LookedAt(number) => hub.memory.restored(number),
                 Restored::Definition(at, envelope) => hub.restore_definition(&envelope, at),
                 Restored::Account(account) => drop(hub.accounts.put(account)),
                 Restored::Decision(decision) => hub.decisions.push_back(decision),
@@ -244,13 +249,19 @@ impl Hub {
             Input::Own(news) => self.own_news(news),
             Input::Repository(state) => self.repository(state),
             Input::Recorded { first, records } => self.recorded(first, &records),
-            Input::LogDamaged(why) => self.event(EventKind::LogDamaged, None, None, why),
+            Input::LogDamaged(why) => {
+                self.log_replaced();
+                self.event(EventKind::LogDamaged, None, None, why);
+            }
             Input::Unrecorded(count) => self.unrecorded(count),
             Input::SettingsRead(refused) => self.settings_read(refused),
             Input::CloudAsk(ask) => self.cloud_asks(ask),
             Input::Uplink(uplink) => self.uplink(uplink),
             Input::Store(state) => self.store_changed(state),
             Input::Tick => self.tick(),
+        }
+        if !self.out.writes.is_empty() {
+            self.remember_how_far();
         }
         std::mem::take(&mut self.out)
     }

@@ -106,14 +106,6 @@ impl Hub {
         self.out.events.extend(events);
     }
 
-    /// Records were made durable under numbers from this one on.
-    pub(super) fn recorded(&mut self, first: u64, records: &[record::Record]) {
-        for (number, record) in (first..).zip(records) {
-            let findings = self.detector.observe(record, number, self.now);
-            self.found(findings);
-        }
-    }
-
     /// Where records are missing, the log itself says so.
     pub(super) fn unrecorded(&mut self, count: u64) {
         let mut record = record::Record::new(self.now.wall, record::RecordKind::LogGap)
@@ -123,23 +115,12 @@ impl Hub {
         self.out.records.push(record);
     }
 
-    /// A record from before this start: what was usual and what was under way is known again.
-    pub fn recall(&mut self, number: u64, record: &record::Record) {
-        self.recall_log(record);
-        self.detector.restore(record, number, self.now);
-    }
-
-    /// That was all of it.
-    pub fn recalled(&mut self) {
-        self.detector.restored(self.now);
-    }
-
     pub(super) fn tick_detection(&mut self) {
         let findings = self.detector.tick(self.now);
         self.found(findings);
     }
 
-    fn found(&mut self, findings: Findings) {
+    pub(super) fn found(&mut self, findings: Findings) {
         self.out.records.extend(findings.records);
         for change in findings.changes {
             self.keep_change(&change);

@@ -2,10 +2,10 @@
 
 use crate::world::{DAY, OWNER, World, id, note};
 use hub_core::{
-    Actor, Answer, Command, Input,
+    Actor, Answer, Command, Input, Table,
     access::trust::Hold,
     detect::About,
-    record::{RecordKind, Severity},
+    record::{Counters, Record, RecordKind, Severity, Source},
 };
 use protocol::{
     cbor,
@@ -162,4 +162,67 @@ fn a_mirror_that_offers_old_metadata_is_an_incident_and_pauses_nothing() {
     world.handle(Input::Repository(state));
     let incidents: Vec<_> = world.hub.incidents().iter().map(|one| one.rule.clone()).collect();
     assert_eq!(incidents.iter().map(|rule| &**rule).collect::<Vec<_>>(), ["HUB-06"]);
+}
+
+/// Criterion: T3.CSA.2 (positive)
+/// Criterion: T3.CSA.2 (negative)
+#[test]
+fn what_the_power_kept_detection_from_looking_at_is_looked_at_after_the_start_and_once_only() {
+    let mut world = world(false);
+    tries_foreign_topics(&mut world, 4);
+    let before = world.store.clone();
+    let known = world.log.len();
+    tries_foreign_topics(&mut world, 5);
+    assert_eq!(world.hub.incidents().iter().count(), 1);
+    let denials = |log: &[Record]| {
+        log.iter().filter(|one| one.kind == RecordKind::PolicyDenied).cloned().collect::<Vec<_>>()
+    };
+    let last = denials(&world.log[known..]);
+    // The log took the records; neither the incident nor the store's row about it came to be.
+    world.store = before;
+    world.log.truncate(known);
+    world.log.extend(last);
+    world.restart();
+    let found = world.hub.incidents().iter().cloned().collect::<Vec<_>>();
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let (size, told) = (world.log.len(), world.events.len());
+    for _ in 0..3 {
+        world.restart();
+    }
+    assert_eq!((world.log.len(), world.events.len()), (size, told), "nothing is found twice");
+    assert_eq!(world.hub.incidents().iter().cloned().collect::<Vec<_>>(), found);
+}
+
+/// Criterion: T3.CSA.2 (negative)
+#[test]
+fn restarts_do_not_teach_what_is_usual_once_more() {
+    let mut world = world(false);
+    let contacts = |world: &mut World| {
+        for n in 0..40 {
+            let record = Record {
+                source: Source::Component,
+                component: Some(id(1)),
+                counters: Counters { bytes_out: Some(1000 + n), ..Counters::NONE },
+                ..Record::new(world.now.wall, RecordKind::NetCounters)
+            };
+            world.record(&[record]);
+            world.pass(Duration::from_secs(60));
+        }
+    };
+    contacts(&mut world);
+    world.stop();
+    let learnt = |world: &World| {
+        let rows = world.store.iter().filter(|((table, _), _)| *table == Table::Habits);
+        rows.map(|(key, value)| (key.clone(), value.clone())).collect::<Vec<_>>()
+    };
+    let once = learnt(&world);
+    assert_eq!(once.len(), 2, "of both members");
+    for _ in 0..3 {
+        world.restart();
+        world.stop();
+        assert_eq!(learnt(&world), once);
+    }
+    contacts(&mut world);
+    world.stop();
+    assert_ne!(learnt(&world), once, "what came after that is learnt");
 }

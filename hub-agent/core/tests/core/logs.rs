@@ -190,10 +190,6 @@ fn a_store_that_is_behind_the_log_doubles_nothing() {
     // The power went between the log's commit and the store's.
     world.store = before;
     world.restart();
-    let records = world.log.clone();
-    for (number, record) in (0..).zip(&records) {
-        world.hub.recall(number, record);
-    }
     world.connect_again(1);
     journal.note(&world, LogKind::Tamper);
     journal.send(&mut world, 3, 3).unwrap();
@@ -223,9 +219,6 @@ fn a_new_life_with_a_gap_loses_nothing_else_after_a_restart_of_the_hub() {
     (0..9).for_each(|_| journal.note(&world, LogKind::Restart));
     journal.send(&mut world, 1, 9).unwrap();
     world.restart();
-    for (number, record) in (0..).zip(&world.log.clone()) {
-        world.hub.recall(number, record);
-    }
     world.connect_again(1);
     journal.begin_anew(LogLife([0x77; 8]));
     (0..5).for_each(|_| journal.note(&world, LogKind::Tamper));
@@ -248,9 +241,6 @@ fn a_store_that_is_behind_a_new_life_doubles_nothing_either() {
     journal.send(&mut world, 1, 3).unwrap();
     world.store = before;
     world.restart();
-    for (number, record) in (0..).zip(&world.log.clone()) {
-        world.hub.recall(number, record);
-    }
     world.connect_again(1);
     journal.send(&mut world, 1, 3).unwrap();
     assert_eq!(numbers(&world), [1, 2, 1, 2, 3]);

@@ -143,10 +143,19 @@ impl World {
     /// The same store after a restart.
     pub(crate) fn restart(&mut self) {
         self.hub = self.replayed();
-        for (number, record) in (0..).zip(&self.log) {
-            self.hub.recall(number, record);
-        }
+        let all = (0..).zip(self.log.clone());
+        let unseen: Vec<_> = all.filter(|(number, one)| !self.hub.recall(*number, one)).collect();
         self.hub.recalled();
+        for (first, record) in unseen {
+            self.handle(Input::Recorded { first, records: vec![record] });
+        }
+    }
+
+    /// Ends in order: what is left is written.
+    pub(crate) fn stop(&mut self) {
+        for write in self.hub.last_writes() {
+            self.store.insert((write.table, write.key), write.value.unwrap());
+        }
     }
 
     pub(crate) fn replayed(&self) -> Hub {
@@ -182,7 +191,7 @@ impl World {
     }
 
     /// Writes records into the log, as the shell does, and tells the hub their numbers.
-    fn record(&mut self, records: &[Record]) {
+    pub(crate) fn record(&mut self, records: &[Record]) {
         if !records.is_empty() {
             let first = self.log.len() as u64;
             self.log.extend_from_slice(records);
