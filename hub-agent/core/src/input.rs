@@ -3,7 +3,7 @@
 use crate::{
     access::gate::{Inbound, Permitted},
     effect::Occasion,
-    record::Record,
+    record::{Record, rfc3339},
     update::{OwnNews, ReleaseNote},
 };
 use protocol::{
@@ -153,6 +153,13 @@ pub enum Input {
     },
     /// The log was edited, cut or set back; in words, with where it is kept.
     LogDamaged(String),
+    /// The log knows of more than the store: the store lost its end.
+    StoreBehind(String),
+    /// Somebody takes a copy of the log.
+    Exported {
+        /// Who.
+        by: Actor,
+    },
     /// So many records were lost, because nothing could be written for too long.
     Unrecorded(u64),
     /// The daemon read its settings again, and why they were not taken, if so.
@@ -453,8 +460,8 @@ pub enum Command {
     Campaign(ModelId, UpdateWish),
     /// Be told of updates of a component, or not.
     Notices(ComponentId, bool),
-    /// Make what the log holds of a component, or everything, unreadable for good.
-    Dispose(Option<ComponentId>),
+    /// Make data unreadable, or take it away, for good.
+    Dispose(Disposal),
     /// Note that somebody looked at an incident, or close it.
     Incident {
         /// Which.
@@ -464,6 +471,32 @@ pub enum Command {
         /// Whether it is over.
         closes: bool,
     },
+}
+
+/// What data is to be gone for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposal {
+    /// Everything that the log holds.
+    All,
+    /// What is known of a component's use: its records, values, habits and what it exchanged.
+    Component(ComponentId),
+    /// What records say of a person.
+    Person(Slug),
+    /// Records of a component from a time up to, not including, another.
+    Times(ComponentId, Timestamp, Timestamp),
+}
+
+impl std::fmt::Display for Disposal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("all that the log holds"),
+            Self::Component(id) => write!(f, "what the log holds of {id}"),
+            Self::Person(name) => write!(f, "what the log says of {name}"),
+            Self::Times(id, from, to) => {
+                write!(f, "records of {id} from {} to {}", rfc3339(*from), rfc3339(*to))
+            }
+        }
+    }
 }
 
 /// The connection to the cloud.

@@ -39,8 +39,8 @@ pub use effect::{Answer, Cut, Effects, IssueOrder, Occasion, Write};
 pub use event::{EventKind, Severity, StateEvent};
 pub use hub::{DefinitionView, Explanation, Hub, OwnIdentity};
 pub use input::{
-    AccountChange, Actor, Command, ComponentCertificate, EnrolRequest, Input, Members, Now, Proof,
-    ReenrolRequest, RepositoryState, Selector, StoreState, UpdateWish, Uplink, Wish,
+    AccountChange, Actor, Command, ComponentCertificate, Disposal, EnrolRequest, Input, Members,
+    Now, Proof, ReenrolRequest, RepositoryState, Selector, StoreState, UpdateWish, Uplink, Wish,
 };
 pub use persist::{RestoreError, Table};
 pub use settings::HubSettings;

@@ -149,6 +149,10 @@ pub(crate) fn put_habits(id: ComponentId, learnt: Vec<u8>) -> Write {
     Write { table: Table::Habits, key: id.as_bytes().to_vec(), value: Some(learnt) }
 }
 
+pub(crate) fn remove_habits(id: ComponentId) -> Write {
+    Write { table: Table::Habits, key: id.as_bytes().to_vec(), value: None }
+}
+
 /// An incident as it became. The oldest row leaves the store; the log keeps every change.
 pub(crate) fn put_incident(change: &IncidentChange) -> Vec<Write> {
     let number = change.incident.number;
@@ -220,6 +224,11 @@ pub(crate) fn put_decision(decision: &Decision, kept: u64) -> Write {
     let value = serde_json::to_vec(decision).expect("decisions have no failing cases");
     let key = (decision.number % kept).to_be_bytes().to_vec();
     Write { table: Table::Decisions, key, value: Some(value) }
+}
+
+pub(crate) fn remove_decision(number: u64, kept: u64) -> Write {
+    let key = (number % kept).to_be_bytes().to_vec();
+    Write { table: Table::Decisions, key, value: None }
 }
 
 pub(crate) fn put_campaign(campaign: &Campaign) -> Write {

@@ -1,17 +1,25 @@
 //! `/v1/log`, `/v1/incidents` and `/v1/dispose`
 
 use super::routes::{Body, Failure, bad, changed, find, parameter, percent_decoded};
-use crate::{journal::Question, run::HubCell, store::StoreError};
+use crate::{
+    journal::{Gone, Question, subject_of},
+    run::HubCell,
+    store::StoreError,
+};
 use hub_core::{
-    Actor, Command, Table, Write,
+    Actor, Command, Disposal, Input,
     detect::Incident,
     record::{RecordKind, Severity, rfc3339},
 };
 use hyper::StatusCode;
-use protocol::{id::Note, refusal::Refusal, time::Timestamp};
+use protocol::{
+    id::{Note, Slug},
+    refusal::Refusal,
+    time::Timestamp,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use state_log::{From, MAX_PAGE, Query};
+use state_log::{Deletion, Erasure, From, MAX_PAGE, Query};
 use std::rc::Rc;
 
 /// Records of an answer unless more are asked for, and at most: what one answer holds stays small.
@@ -23,21 +31,34 @@ const EXAMINED: usize = 200_000;
 impl std::convert::From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let advice = error.to_string();
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, refusal: Refusal::StoreUnavailable, advice }
+        let (status, refusal) = match error {
+            StoreError::NothingHeld => (StatusCode::NOT_FOUND, Refusal::Unknown),
+            StoreError::InUse(_)
+            | StoreError::Damaged { .. }
+            | StoreError::Format { .. }
+            | StoreError::Full { .. }
+            | StoreError::LogDamaged(_)
+            | StoreError::Log(_)
+            | StoreError::Io(_) => (StatusCode::SERVICE_UNAVAILABLE, Refusal::StoreUnavailable),
+        };
+        Self { status, refusal, advice }
     }
 }
 
-/// Records that match, and where to go on.
-pub(super) async fn records(cell: &Rc<HubCell>, text: &str) -> Result<Body, Failure> {
+/// Records that match, and where to go on. That somebody takes a copy is told of once, where the copy begins.
+pub(super) async fn records(cell: &Rc<HubCell>, by: &Actor, text: &str) -> Result<Body, Failure> {
     let query = query(cell, text)?;
     let hub = cell.look(hub_core::Hub::own_id);
-    let question = match parameter(text, "format").unwrap_or("json") {
-        "json" => Question::Records(query),
-        "ocsf" => Question::Export { query, syslog: false, hub },
-        "syslog" => Question::Export { query, syslog: true, hub },
+    let as_lines = match parameter(text, "format").unwrap_or("json") {
+        "json" => return Ok(Body::Json(cell.ask_log(Question::Records(query)).await?)),
+        "ocsf" => false,
+        "syslog" => true,
         _ => return Err(bad("the format is json, ocsf or syslog")),
     };
-    Ok(Body::Json(cell.ask_log(question).await?))
+    if matches!(query.from, From::Newest | From::On(0)) {
+        cell.apply_durably(Input::Exported { by: by.clone() }).await?;
+    }
+    Ok(Body::Json(cell.ask_log(Question::Export { query, syslog: as_lines, hub }).await?))
 }
 
 fn query(cell: &HubCell, text: &str) -> Result<Query, Failure> {
@@ -139,29 +160,56 @@ pub(super) async fn act(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Disposal {
+struct Wanted {
     component: Option<String>,
+    person: Option<Slug>,
+    /// Only records from this time on, and before that one: milliseconds since 1970.
+    from: Option<u64>,
+    to: Option<u64>,
     /// Must be there: nothing brings it back.
     confirm: bool,
 }
 
-/// Makes what the log holds of a component, or everything, unreadable for good.
+impl Wanted {
+    fn meant(&self, cell: &HubCell) -> Result<Disposal, Failure> {
+        let id = self.component.as_ref().map(|text| find(cell, text)).transpose()?;
+        match (id, &self.person, self.from, self.to) {
+            (None, None, None, None) => Ok(Disposal::All),
+            (Some(id), None, None, None) => Ok(Disposal::Component(id)),
+            (None, Some(name), None, None) => Ok(Disposal::Person(name.clone())),
+            (Some(id), None, from, to) => {
+                let (from, to) = (Timestamp(from.unwrap_or(0)), Timestamp(to.unwrap_or(u64::MAX)));
+                Ok(Disposal::Times(id, from, to))
+            }
+            (_, Some(_), _, _) => Err(bad("give a component or a person; a person without times")),
+            (None, None, _, _) => Err(bad("times need a component")),
+        }
+    }
+}
+
+/// Makes data unreadable, or takes it away, for good.
 pub(super) async fn dispose(cell: &Rc<HubCell>, by: &Actor, body: &[u8]) -> Result<Body, Failure> {
-    let Disposal { component, confirm } = parsed(body)?;
-    if !confirm {
+    let wanted: Wanted = parsed(body)?;
+    if !wanted.confirm {
         return Err(bad("nothing brings erased data back: say so with confirm"));
     }
-    let whom = component.map(|text| find(cell, &text)).transpose()?;
-    changed(cell, by, Command::Dispose(whom)).await?;
-    let Timestamp(now) = cell.now().wall;
+    let what = wanted.meant(cell)?;
     // Who wanted it is in the log before anything goes.
-    let row = Write {
-        table: Table::Meta,
-        key: b"disposed".to_vec(),
-        value: Some(now.to_be_bytes().to_vec()),
+    changed(cell, by, Command::Dispose(what.clone())).await?;
+    let Timestamp(now) = cell.now().wall;
+    let gone = match &what {
+        Disposal::All => Gone::Keys(Erasure::All),
+        Disposal::Component(id) => Gone::Keys(Erasure::Subject(*id.as_bytes())),
+        Disposal::Person(name) => Gone::Keys(Erasure::Personal(subject_of(name.as_str()))),
+        Disposal::Times(id, from, to) => {
+            let whose = state_log::What::Subject(*id.as_bytes());
+            Gone::Records(Deletion { what: whose, times: (from.0, to.0) })
+        }
     };
-    cell.make_durable(vec![row]).await?;
-    Ok(Body::Json(cell.ask_log(Question::Erase(whom, now)).await?))
+    let mut receipt = cell.ask_log(Question::Dispose(gone, now)).await?;
+    cell.forget_events(&what);
+    receipt["erased"] = what.to_string().into();
+    Ok(Body::Json(receipt))
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {

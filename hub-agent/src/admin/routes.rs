@@ -224,7 +224,7 @@ async fn route(
         }
         (&Method::GET, ["v1", "definitions", kind]) => definitions::show(cell, kind, query),
         (&Method::POST, ["v1", "definitions"]) => definitions::add(cell, by, body).await,
-        (&Method::GET, ["v1", "log"]) => log::records(cell, query).await,
+        (&Method::GET, ["v1", "log"]) => log::records(cell, by, query).await,
         (&Method::GET, ["v1", "log", "heads"]) => log::heads(cell).await,
         (&Method::GET, ["v1", "log", "prove", number]) => log::prove(cell, number).await,
         (&Method::GET, ["v1", "incidents"]) => Ok(log::incidents(cell)),

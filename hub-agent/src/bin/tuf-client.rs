@@ -228,6 +228,7 @@ fn unusable(error: StoreError) -> anyhow::Error {
         | StoreError::Full { .. }
         | StoreError::Io(_)
         | StoreError::Log(_)
+        | StoreError::NothingHeld
         | StoreError::LogDamaged(_) => error.into(),
     }
 }

@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use state_log::{Outside, Verdict, Verifier};
+use state_log::{Checkpoint, Inclusion, Outside, Verdict, Verifier};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -94,12 +94,16 @@ pub(super) struct Which {
     /// Only before this time
     #[arg(long, value_name = "MS")]
     to: Option<u64>,
-    /// At most so many
-    #[arg(long, default_value_t = 100)]
-    limit: u64,
+    /// At most so many [default: 100; an export has no limit]
+    #[arg(long)]
+    limit: Option<u64>,
 }
 
 impl Which {
+    fn most(&self) -> u64 {
+        self.limit.unwrap_or(100)
+    }
+
     fn path(&self) -> String {
         let Self { component, kind, severity, from, to, .. } = self;
         let mut path = "/v1/log?".to_owned();
@@ -152,11 +156,20 @@ pub(super) enum Incident {
 #[derive(Args)]
 pub(super) struct Dispose {
     /// Whose records: id, its beginning, or name
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(required_unless_present_any = ["all", "person"], conflicts_with_all = ["all", "person"])]
     component: Option<String>,
+    /// What records say of this person; what happened stays
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    person: Option<String>,
     /// All records, the hub's own as well
     #[arg(long)]
     all: bool,
+    /// Only records of the component from this time on: milliseconds since 1970
+    #[arg(long, value_name = "MS", requires = "component")]
+    from: Option<u64>,
+    /// Only records of the component before this time
+    #[arg(long, value_name = "MS", requires = "component")]
+    to: Option<u64>,
     /// Must be given: nothing brings them back
     #[arg(long, required = true)]
     yes: bool,
@@ -183,6 +196,7 @@ pub(super) fn obey(
         }
         Log::Prove { number } => {
             let answer = hub.get(&format!("/v1/log/prove/{number}"))?;
+            proved(&data_dir.join("pki").join(PUBLIC), number, &answer)?;
             output.answer(&answer, |answer| {
                 let hashes = answer["hashes"].as_array().map_or(0, Vec::len);
                 let note = show::text(&answer["checkpoint"]);
@@ -195,11 +209,33 @@ pub(super) fn obey(
     }
 }
 
+/// What the daemon says is not believed: the proof is checked here, with the public key.
+fn proved(key: &Path, number: u64, answer: &Value) -> Result<(), Failure> {
+    let wrong = |why: String| {
+        Failure::Verification(format!(
+            "record {number} is not proved: {why}; see: hub-agent log verify"
+        ))
+    };
+    let bytes = |text: &Value| STANDARD.decode(text.as_str().unwrap_or_default()).ok();
+    let (origin, key) = named_key(key)?;
+    let log = Verifier::log(&origin, key).map_err(|error| wrong(error.to_string()))?;
+    let checkpoint = Checkpoint::parse(answer["checkpoint"].as_str().unwrap_or_default(), &log)
+        .map_err(|error| wrong(error.to_string()))?;
+    let hashes = answer["hashes"].as_array().into_iter().flatten();
+    let hashes = hashes.map(|hash| bytes(hash).and_then(|hash| hash.try_into().ok()));
+    let hashes: Option<Vec<[u8; 32]>> = hashes.collect();
+    let (Some(hashes), Some(stored)) = (hashes, bytes(&answer["stored"])) else {
+        return Err(wrong("the daemon's answer is no proof".into()));
+    };
+    let proof = Inclusion { index: number, stored, hashes, checkpoint };
+    proof.check().map_err(|error| wrong(error.to_string()))
+}
+
 fn query(hub: &Hub, output: &Output, which: &Which) -> Result<(), Failure> {
     let mut found = Vec::new();
     let mut place = String::new();
-    while (found.len() as u64) < which.limit {
-        let most = PAGE.min(which.limit - found.len() as u64);
+    while (found.len() as u64) < which.most() {
+        let most = PAGE.min(which.most() - found.len() as u64);
         let answer = hub.get(&format!("{}limit={most}{place}", which.path()))?;
         warn(&answer);
         found.extend(answer["records"].as_array().into_iter().flatten().cloned());
@@ -234,10 +270,12 @@ fn table(output: &Output, records: &Value) {
 }
 
 fn tail(hub: &Hub, output: &Output, which: &Which, once: bool) -> Result<(), Failure> {
-    let newest = hub.get(&format!("{}limit={}", which.path(), which.limit.min(PAGE)))?;
+    // What is added meanwhile comes with the next look.
+    let mut next = hub.get("/v1/log/heads")?["size"].as_u64().unwrap_or(0);
+    let newest =
+        hub.get(&format!("{}limit={}&below={next}", which.path(), which.most().min(PAGE)))?;
     let mut records: Vec<_> = newest["records"].as_array().cloned().unwrap_or_default();
     records.reverse();
-    let mut next = records.last().and_then(|one| one["number"].as_u64()).map_or(0, |n| n + 1);
     records.iter().for_each(|record| line(output, record));
     if once {
         return Ok(());
@@ -276,11 +314,13 @@ fn export(
     };
     let size = hub.get("/v1/log/heads")?["size"].as_u64().unwrap_or(0);
     let bar = progress(size, file.is_some());
-    let mut on = 0;
-    while on < size {
-        let path = format!("{}limit={PAGE}&on={on}&format={format}", which.path());
+    let (mut on, mut left) = (0, which.limit.unwrap_or(u64::MAX));
+    while on < size && left > 0 {
+        let most = PAGE.min(left);
+        let path = format!("{}limit={most}&on={on}&format={format}", which.path());
         let answer = hub.get(&path)?;
         warn(&answer);
+        left -= answer["events"].as_array().map_or(0, |events| events.len() as u64).min(left);
         let mut text = String::new();
         for event in answer["events"].as_array().into_iter().flatten() {
             // A line is a text already, an event is an object.
@@ -445,13 +485,23 @@ fn act(hub: &Hub, output: &Output, number: u64, reason: &str, close: bool) -> Re
 }
 
 pub(super) fn dispose(hub: &Hub, output: &Output, what: &Dispose) -> Result<(), Failure> {
-    let body = json!({ "component": what.component, "confirm": what.yes });
+    let Dispose { component, person, from, to, yes, .. } = what;
+    let body = json!({
+        "component": component, "person": person, "from": from, "to": to, "confirm": yes,
+    });
     let answer = hub.post("/v1/dispose", &body)?;
     output.answer(&answer, |answer| {
+        let how = match answer["records"].as_u64() {
+            Some(records) => format!("{records} records were taken out"),
+            None => format!("{} keys were destroyed", show::text(&answer["keys"])),
+        };
+        let said = match answer["act"].as_u64() {
+            Some(act) => format!("record {act} of the log says so"),
+            None => "the log held nothing of it".to_owned(),
+        };
         output.raw(&format!(
-            "{} keys were destroyed; record {} of the log says so. Keep this receipt:\n\n{}",
-            show::text(&answer["keys"]),
-            show::text(&answer["act"]),
+            "{}: {how}; {said}. Keep this receipt:\n\n{}",
+            show::text(&answer["erased"]),
             show::text(&answer["checkpoint"])
         ));
     });

@@ -6,10 +6,10 @@ mod key;
 mod open;
 mod questions;
 
-pub use entry::view;
+pub use entry::{subject_of, view};
 pub use key::{LogKey, PUBLIC};
 pub use open::{Journal, JournalSettings, head_of, next_origin, origin, set_aside};
-pub use questions::{Ask, Question};
+pub use questions::{Ask, Gone, Question};
 
 use crate::store::StoreError;
 use hub_core::record::Record;

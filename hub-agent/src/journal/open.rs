@@ -1,9 +1,9 @@
 //! Opening the log, and opening it again when the disk failed under it.
 
-use super::key::LogKey;
+use super::{PORTION, key::LogKey};
 use crate::store::{StoreError, whole_key};
 use hub_core::record::Keep;
-use state_log::{Error, FileVault, Head, Log, Opening, Retention, Settings};
+use state_log::{Error, FileVault, Head, KeyFault, Log, Opening, Refusal, Retention, Settings};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -48,6 +48,22 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// What the log knows more than the store, if that is more than what one power cut leaves: one commit, which may
+    /// have been written in portions.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn ahead_of_store(&mut self) -> Result<Option<u64>, StoreError> {
+        let Some(Head { size: known, .. }) = self.settings.at_least else { return Ok(None) };
+        self.with(|log| {
+            let size = log.size();
+            let before = log.checkpoint_until(size.saturating_sub(1))?;
+            let before = before.map_or(0, |before| before.size.saturating_sub(known));
+            let is_one_commit = before % PORTION as u64 == 0;
+            Ok((!is_one_commit).then(|| size.saturating_sub(known)))
+        })
+    }
+
     /// Opens the log, or begins one.
     ///
     /// # Errors
@@ -123,10 +139,18 @@ impl Journal {
 
 pub(super) fn store_error(error: Error) -> StoreError {
     let text = error.to_string();
-    if matches!(error, Error::Damaged(_)) {
-        StoreError::LogDamaged(text)
-    } else {
-        StoreError::Log(text)
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other one is the disk's or the log's"
+    )]
+    match error {
+        // Without its keys a log can be verified and not be read: it is evidence, as a damaged one.
+        Error::Damaged(_)
+        | Error::Keys(KeyFault::WrongKey | KeyFault::Missing | KeyFault::EmptyVault) => {
+            StoreError::LogDamaged(text)
+        }
+        Error::Refused(Refusal::UnknownSubject) => StoreError::NothingHeld,
+        _ => StoreError::Log(text),
     }
 }
 

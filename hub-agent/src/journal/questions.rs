@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hub_core::record::{ocsf, syslog};
 use protocol::id::ComponentId;
 use serde_json::{Value, json};
-use state_log::{EraseReceipt, Erasure, Query};
+use state_log::{Deletion, EraseReceipt, Erasure, PassReceipt, Query};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// A question and who waits for its answer.
@@ -36,10 +36,18 @@ pub enum Question {
     Prove(u64),
     /// The newest checkpoint, as a signed note, and the heads that a witness cosigned.
     Heads,
-    /// Make what is sealed for a component, or everything, unreadable for good.
-    Erase(Option<ComponentId>, u64),
+    /// Make data unreadable, or take it away, for good.
+    Dispose(Gone, u64),
     /// Take out what is due.
     Retain(u64),
+}
+
+/// What is to be gone.
+pub enum Gone {
+    /// What keys open.
+    Keys(Erasure),
+    /// Records.
+    Records(Deletion),
 }
 
 impl Journal {
@@ -58,7 +66,7 @@ impl Journal {
             Question::Export { query, syslog, hub } => self.export(&query, syslog, hub),
             Question::Prove(number) => self.prove(number),
             Question::Heads => self.heads(),
-            Question::Erase(whom, now) => self.erase(whom, now),
+            Question::Dispose(what, now) => self.dispose(what, now),
             Question::Retain(now) => {
                 let (records, freed) = self.retain(now)?;
                 Ok(json!({ "records": records, "freed": freed }))
@@ -101,13 +109,29 @@ impl Journal {
         })
     }
 
-    fn erase(&mut self, whom: Option<ComponentId>, now: u64) -> Result<Value, StoreError> {
-        let what = whom.map_or(Erasure::All, |id| Erasure::Subject(*id.as_bytes()));
-        let receipt = self.with(|log| log.erase(what, now))?;
-        let EraseReceipt { at, keys, act, checkpoint, .. } = receipt;
-        Ok(json!({
-            "component": whom, "at": at, "keys": keys, "act": act, "checkpoint": checkpoint.note(),
-        }))
+    /// Nothing to be made unreadable is no failure: what is wanted is so.
+    fn dispose(&mut self, what: Gone, now: u64) -> Result<Value, StoreError> {
+        let done = match what {
+            Gone::Keys(what) => self.with(|log| {
+                let EraseReceipt { at, keys, act, checkpoint, .. } = log.erase(what, now)?;
+                Ok(json!({ "at": at, "keys": keys, "act": act, "checkpoint": checkpoint.note() }))
+            }),
+            Gone::Records(what) => self.with(|log| {
+                let PassReceipt { records, protected, act, checkpoint, .. } =
+                    log.delete(&what, now)?;
+                Ok(json!({
+                    "at": now, "records": records, "protected": protected, "act": act,
+                    "checkpoint": checkpoint.note(),
+                }))
+            }),
+        };
+        match done {
+            Err(StoreError::NothingHeld) => self.with(|log| {
+                let note = log.checkpoint().note();
+                Ok(json!({ "at": now, "keys": 0, "records": 0, "act": null, "checkpoint": note }))
+            }),
+            other => other,
+        }
     }
 }
 

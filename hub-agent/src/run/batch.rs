@@ -63,6 +63,11 @@ impl Batches {
         self.number
     }
 
+    /// Whether the batch that collects has records: a waiter of it learns when they are durable.
+    pub(super) fn collects_records(&self) -> bool {
+        !self.records.is_empty()
+    }
+
     pub(super) fn defer(&mut self, deferred: Deferred) {
         self.deferred.push(deferred);
     }

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use hub_core::access::pairing::code_text;
 use hub_core::update::OwnOrder;
 use hub_core::{
-    Actor, Answer, Cut, Effects, Hub, Input, Now, Outbound, Permitted, StoreState, Write,
+    Actor, Answer, Cut, Disposal, Effects, Hub, Input, Now, Outbound, Permitted, StoreState, Write,
 };
 use mqtt_endpoint::{CommitId, Handle, Qos, ReasonCode, Refused};
 use protocol::{
@@ -260,6 +260,28 @@ impl HubCell {
         self.events.borrow().since(number)
     }
 
+    /// Events in short go with what they tell of, but for those of incidents and of the disposal itself.
+    pub fn forget_events(&self, what: &Disposal) {
+        let whose = match what {
+            Disposal::All => None,
+            Disposal::Component(id) => Some(("component", id.to_string())),
+            Disposal::Person(name) => Some(("actor", name.to_string())),
+            Disposal::Times(..) => return,
+        };
+        let about = |event: &serde_json::Value| {
+            let stays = event["kind"] == "incident" || event["subject"] == format!("erase {what}");
+            let is_theirs = whose.as_ref().is_none_or(|(field, who)| {
+                let named = event[*field].as_str().unwrap_or_default();
+                named.split(" (").next() == Some(who)
+            });
+            is_theirs && !stays
+        };
+        let keys = self.events.borrow_mut().forget(about);
+        let mut batches = self.batches.borrow_mut();
+        keys.iter().for_each(|key| batches.put(EventRing::table(), key, None));
+        self.dirty.notify_one();
+    }
+
     /// Waits for the next event.
     pub async fn next_event(&self) {
         self.happened.notified().await;
@@ -273,19 +295,25 @@ impl HubCell {
         self.carry_out(effects)
     }
 
-    /// Gives the hub an input and waits until its effects are durable.
+    /// Gives the hub an input and waits until its effects are durable. What changes nothing waits for its record,
+    /// but is not refused when there is no room for one: people must be able to log in and look.
     ///
     /// # Errors
     /// When they cannot be made durable.
     pub async fn apply_durably(&self, input: Input) -> Result<Answer, Refusal> {
         let (answer, commit) = self.apply(input);
-        if commit.is_none() {
-            return Ok(answer);
-        }
-        let (done, waiter) = oneshot::channel();
-        self.batches.borrow_mut().defer(Deferred::Waiter(done));
+        let waiter = {
+            let mut batches = self.batches.borrow_mut();
+            if commit.is_none() && (batches.failing || !batches.collects_records()) {
+                return Ok(answer);
+            }
+            let (done, waiter) = oneshot::channel();
+            batches.defer(Deferred::Waiter(done));
+            waiter
+        };
         match waiter.await {
             Ok(true) => Ok(answer),
+            Ok(false) | Err(_) if commit.is_none() => Ok(answer),
             Ok(false) | Err(_) => Err(Refusal::StoreUnavailable),
         }
     }

@@ -50,6 +50,14 @@ impl EventRing {
         newer.map(|(_, event)| event.clone()).collect()
     }
 
+    /// Forgets those that `about` says; the answer is their keys in the store's ring.
+    pub fn forget(&mut self, about: impl Fn(&Value) -> bool) -> Vec<Vec<u8>> {
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            self.events.drain(..).partition(|(_, event)| about(event));
+        self.events = kept.into();
+        gone.iter().map(|(number, _)| (number % KEPT).to_be_bytes().to_vec()).collect()
+    }
+
     /// The table of the ring.
     #[must_use]
     pub fn table() -> &'static str {

@@ -70,7 +70,7 @@ pub async fn daemon(
         .map(|m| Maker::read(m.name.clone(), &m.roots))
         .collect::<Result<_, _>>()?;
     settings.hub.anchors = makers.iter().map(Maker::anchor).collect();
-    let disk = open_store(&settings, durability)?;
+    let mut disk = open_store(&settings, durability)?;
     let stored = disk.load()?;
     aws_lc_rs::rand::fill(&mut settings.hub.seed).map_err(|_| crate::pki::PkiError::Randomness)?;
     let rows: Vec<_> = stored
@@ -85,7 +85,10 @@ pub async fn daemon(
     let events = EventRing::restore(old);
     let at_least = head_of(&stored);
     let mut hub = restore(&settings, &ca, stored, &clock)?;
-    let Opened { log, trouble, unseen } = open_log(&settings, &ca, at_least, (&mut hub, &clock))?;
+    let Opened { mut log, trouble, unseen } =
+        open_log(&settings, &ca, at_least, (&mut hub, &clock))?;
+    let ahead = log.ahead_of_store()?;
+    disk.commit(&log.remembered().into_iter().collect())?;
     let (committer, completions) = Committer::start(disk, log)?;
     let handle = Handle::new(settings.mqtt.clone());
     let signer = ca.signer(clock.now().wall)?;
@@ -107,6 +110,12 @@ pub async fn daemon(
     let cell = HubCell::new(parts);
     if let Some(trouble) = trouble {
         cell.apply(hub_core::Input::LogDamaged(trouble));
+    }
+    if let Some(count) = ahead {
+        let text = format!(
+            "{count} records of the log are of a time that the store does not know: it lost its end; look at the disk"
+        );
+        cell.apply(hub_core::Input::StoreBehind(text));
     }
     for (first, record) in unseen {
         cell.apply(hub_core::Input::Recorded { first, records: vec![record] });

@@ -49,6 +49,9 @@ pub enum StoreError {
     /// The state log was edited, cut or set back.
     #[error("the state log is damaged: {0}")]
     LogDamaged(String),
+    /// The state log holds nothing of whom it was asked about.
+    #[error("the state log holds nothing of that")]
+    NothingHeld,
     /// The state log failed.
     #[error("the state log: {0}")]
     Log(String),

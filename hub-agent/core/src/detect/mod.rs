@@ -182,6 +182,14 @@ impl Detector {
         }
     }
 
+    /// What is usual for a member is forgotten, and learnt anew.
+    pub fn forget_habits(&mut self, id: ComponentId) {
+        let next = self.next;
+        if let Some(member) = self.members.get_mut(&id) {
+            (member.baseline, member.learnt_until) = (baseline::Baseline::default(), next);
+        }
+    }
+
     /// Another log begins, and with it the numbers of records.
     pub fn renumbered(&mut self) {
         self.next = 0;

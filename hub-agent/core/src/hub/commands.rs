@@ -48,6 +48,7 @@ impl Hub {
             | Command::Logout(_)
             | Command::Campaign(..)
             | Command::Incident { .. }
+            // Else who wanted it would be erased with the component's records.
             | Command::Dispose(_)
             | Command::Define(_) => None,
         };
@@ -167,8 +168,10 @@ impl Hub {
             Command::Campaign(model, wish) => self.wish_of_campaign(by, &model, wish),
             Command::Notices(id, on) => self.set_notices(by, id, on),
             Command::Define(envelope) => Ok(self.define(&envelope)),
-            // Only that somebody may and wants it is decided here: the shell has the log.
-            Command::Dispose(_) => Ok(Answer::Changed(1)),
+            Command::Dispose(what) => {
+                self.dispose(&what);
+                Ok(Answer::Changed(1))
+            }
             Command::PullLog(id) => self.pull_log(id).map(|()| Answer::Changed(1)),
             Command::Incident { number, reason, closes } => {
                 return self.act_on_incident(by, number, &reason, closes);
@@ -406,8 +409,7 @@ fn describe(command: &Command) -> String {
         },
         Command::Notices(_, true) => "tell me of its updates".into(),
         Command::Notices(_, false) => "do not tell me of its updates".into(),
-        Command::Dispose(None) => "erase all that the log holds".into(),
-        Command::Dispose(Some(id)) => format!("erase what the log holds of {id}"),
+        Command::Dispose(what) => format!("erase {what}"),
         Command::PullLog(_) => "send its newest records".into(),
         Command::Incident { number, closes: true, .. } => format!("close incident {number}"),
         Command::Incident { number, .. } => format!("acknowledge incident {number}"),

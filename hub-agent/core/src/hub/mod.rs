@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod config;
 mod definitions;
+mod dispose;
 mod enrolment;
 mod explain;
 mod log;
@@ -253,6 +254,8 @@ impl Hub {
                 self.log_replaced();
                 self.event(EventKind::LogDamaged, None, None, why);
             }
+            Input::StoreBehind(why) => self.event(EventKind::StoreBehind, None, None, why),
+            Input::Exported { by } => self.exported(&by),
             Input::Unrecorded(count) => self.unrecorded(count),
             Input::SettingsRead(refused) => self.settings_read(refused),
             Input::CloudAsk(ask) => self.cloud_asks(ask),

@@ -106,6 +106,13 @@ impl Hub {
         self.out.events.extend(events);
     }
 
+    /// Who took a copy of the log is known.
+    pub(super) fn exported(&mut self, by: &Actor) {
+        let record = record::Record::new(self.now.wall, record::RecordKind::LogExported);
+        let text = format!("{by} took a copy of the log");
+        self.out.records.push(record.by(&by.to_string()).saying(&text));
+    }
+
     /// Where records are missing, the log itself says so.
     pub(super) fn unrecorded(&mut self, count: u64) {
         let mut record = record::Record::new(self.now.wall, record::RecordKind::LogGap)

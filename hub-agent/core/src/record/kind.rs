@@ -161,6 +161,7 @@ kinds! {
     70 UplinkChanged "uplink.changed" Info Success Network/99 #[doc = "The connection to the cloud changed."]
     71 StoreDegraded "store.degraded" High Failure EventLog/99 #[doc = "The store takes no writes."]
     72 StoreRecovered "store.recovered" Info Success EventLog/6 #[doc = "The store takes writes again."]
+    73 StoreBehind "store.behind" Critical Failure EventLog/99 #[doc = "The store lost its end: the log knows of more than it does."]
 }
 
 impl From<EventKind> for RecordKind {
@@ -222,6 +223,7 @@ impl From<EventKind> for RecordKind {
             EventKind::UplinkChanged => Self::UplinkChanged,
             EventKind::StoreDegraded => Self::StoreDegraded,
             EventKind::StoreRecovered => Self::StoreRecovered,
+            EventKind::StoreBehind => Self::StoreBehind,
         }
     }
 }
