@@ -217,3 +217,66 @@ fn a_log_that_was_set_back_while_the_hub_was_off_is_kept_as_evidence_and_told_of
     assert!(kept.is_dir() && told["text"].as_str().unwrap().contains("damaged-1"), "{told:#}");
     drop(folder);
 }
+
+/// Criterion: T1.DP.3 (positive)
+/// Criterion: T1.DP.4 (positive)
+#[test]
+fn records_of_a_time_and_what_is_said_of_a_person_are_taken_away_and_a_copy_is_told_of() {
+    let scene = Scene::with(&[]);
+    let hub = &scene.hub;
+    let fleet = scene.active_fleet(1, 1);
+    let id = fleet.truth().unwrap()[0].id.clone().unwrap();
+    drop(fleet);
+    let all = |args: &[&str]| log(hub, &[&["--limit", "1000"], args].concat());
+    let of_it = all(&["--component", &id]);
+    assert!(of_it.len() > 4, "{of_it:#?}");
+    let refused = hub.ask(&["dispose", "--person", "ada", "--all", "--yes"]).unwrap();
+    assert_eq!(refused.code, 2, "one or the other: {}", refused.complaint);
+    let receipt = hub.json(&["dispose", &id, "--to", "9999999999999", "--yes"]).unwrap();
+    assert!(receipt["records"].as_u64().unwrap() >= of_it.len() as u64 - 1, "{receipt:#}");
+    let left = all(&["--component", &id]);
+    assert!(left.iter().all(|one| one["class"] == "incident"), "{left:#?}");
+    let nobody = hub.json(&["dispose", "--person", "nobody", "--yes"]).unwrap();
+    assert_eq!((&nobody["keys"], &nobody["act"]), (&0.into(), &Value::Null));
+    let two = hub.ask(&["log", "export", "--limit", "2"]).unwrap().text;
+    assert_eq!(two.lines().count(), 2);
+    let told = log(hub, &["--kind", "log.exported"]);
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0]["text"].as_str().unwrap().contains("took a copy"));
+    let proof = hub.ask(&["log", "prove", "3"]).unwrap();
+    assert_eq!(proof.code, 0, "{}", proof.complaint);
+    // Another key than the log's own: what the daemon says is not believed.
+    let public = hub.folder().join("data/pki/log.pub");
+    let own = fs::read_to_string(&public).unwrap();
+    let (origin, _) = own.trim().rsplit_once(' ').unwrap();
+    fs::write(&public, format!("{origin} {}\n", "A".repeat(43) + "=")).unwrap();
+    assert_eq!(hub.ask(&["log", "prove", "3"]).unwrap().code, 4);
+}
+
+/// Criterion: T1.CSA.2 (negative)
+#[test]
+fn many_who_ask_the_log_at_once_keep_nothing_from_being_written() {
+    let scene = Scene::with(&[]);
+    let fleet = scene.active_fleet(1, 1);
+    let id = fleet.truth().unwrap()[0].id.clone().unwrap();
+    let (plan, executable) = (scene.hub.plan().clone(), executable());
+    let asked = std::thread::scope(|scope| {
+        let ask = || {
+            let settings = plan.folder.join("hub.toml");
+            let mut command = std::process::Command::new(&executable.0);
+            command.args(["hub-agent", "log", "query", "--limit", "1000", "--json", "--settings"]);
+            command.arg(settings).output().unwrap()
+        };
+        let all: Vec<_> = (0..32).map(|_| scope.spawn(ask)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+    });
+    let (good, busy): (Vec<_>, Vec<_>) = asked.iter().partition(|one| one.status.success());
+    assert!(!good.is_empty());
+    for one in busy {
+        let words = String::from_utf8_lossy(&one.stderr).into_owned();
+        assert!(words.contains("busy; ask again"), "{words}");
+    }
+    let renamed = scene.hub.ask(&["component", "rename", &id, "Lamp in the hall"]).unwrap();
+    assert_eq!(renamed.code, 0, "{}", renamed.complaint);
+    drop(fleet);
+}

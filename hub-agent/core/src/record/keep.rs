@@ -45,12 +45,31 @@ impl Record {
         reason = "a kind without a class of its own goes by its severity"
     )]
     pub fn keep(&self) -> Keep {
-        let Self { kind, severity, .. } = self;
+        let Self { kind, severity, code, .. } = self;
         match kind {
+            // That it goes on is told every minute: an attacker must not fill the disk with what nobody deletes.
+            RecordKind::Incident if code.as_deref() == Some("updated") => Keep::Security,
             RecordKind::Incident | RecordKind::Contain => Keep::Incident,
             RecordKind::Health | RecordKind::NetCounters => Keep::Usage,
             _ if *severity >= super::Severity::Low => Keep::Security,
             _ => Keep::Life,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::time::Timestamp;
+
+    /// Criterion: T1.CSA.3 (negative)
+    #[test]
+    fn how_an_incident_began_and_ended_stays_and_that_it_goes_on_leaves_in_time() {
+        let told =
+            |code: &str| Record::new(Timestamp(1), RecordKind::Incident).because(code).keep();
+        for code in ["opened", "acknowledged", "closed"] {
+            assert_eq!(told(code), Keep::Incident, "{code}");
+        }
+        assert_eq!(told("updated"), Keep::Security);
     }
 }
