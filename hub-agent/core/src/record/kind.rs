@@ -44,6 +44,16 @@ impl Class {
     pub fn category(self) -> u32 {
         self.uid() / 1000
     }
+
+    /// Whether its events have a `src_endpoint`.
+    pub(crate) fn has_source(self) -> bool {
+        self.has_destination() || self == Self::Entity
+    }
+
+    /// Whether its events have a `dst_endpoint`.
+    pub(crate) fn has_destination(self) -> bool {
+        matches!(self, Self::EventLog | Self::Authentication | Self::Network | Self::Api)
+    }
 }
 
 macro_rules! kinds {

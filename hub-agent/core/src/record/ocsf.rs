@@ -1,9 +1,10 @@
 //! Records as OCSF 1.8.0 JSON, the schema that security people's tools share.
 //!
 //! The ten classes in use are written here by hand: their required attributes always, the recommended ones
-//! where the record knows them. What OCSF has no place for stands under `unmapped`. Rules name the same paths.
+//! where the record knows them. What a class has no place for stands under `unmapped`, by the same name if
+//! other classes have a place for it. Rules name the same paths.
 
-use super::{Class, Peer, Record, RecordKind, Status, when::rfc3339};
+use super::{Class, Destination, Peer, Record, RecordKind, Status, when::rfc3339};
 use protocol::id::ComponentId;
 use serde_json::{Map, Value, json};
 
@@ -17,6 +18,9 @@ const LOG: &str = "state";
 /// What stands for a device that is a thing, and for an activity without a number.
 const IOT: u32 = 7;
 const OTHER: u32 = 99;
+
+/// What stands for somebody or something whose name nobody knows.
+const UNKNOWN: &str = "unknown";
 
 /// Which hub a record is from.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +38,13 @@ pub fn event(record: &Record, number: u64, origin: &Origin<'_>) -> Value {
     let mut event = base(record, class, activity);
     event.insert("metadata".into(), metadata(record, number, origin));
     put(&mut event, "device", record.component.map(device));
-    endpoints(record, &mut event);
+    put(
+        &mut event,
+        "src_endpoint",
+        record.peer.as_ref().filter(|_| has_source(record)).map(source),
+    );
+    put(&mut event, "dst_endpoint", destination(record).filter(|_| has_destination(record)));
+    put(&mut event, "traffic", traffic(record).filter(|_| has_traffic(record)));
     if let Some(actor) = &record.actor {
         event.insert("actor".into(), json!({ "user": { "name": actor } }));
     }
@@ -65,7 +75,7 @@ fn base(record: &Record, class: Class, activity: u32) -> Map<String, Value> {
     event.insert("severity_id".into(), (record.severity as u32).into());
     event.insert("status_id".into(), status(record, class).into());
     event.insert("status_detail".into(), record.status.word().into());
-    event.insert("time".into(), record.at.0.into());
+    event.insert("time".into(), long(record.at.0).into());
     put(&mut event, "activity_name", (activity == OTHER).then(|| record.kind.word().into()));
     put(&mut event, "status_code", record.code.as_deref().map(Value::from));
     put(&mut event, "message", record.text.as_deref().map(Value::from));
@@ -91,7 +101,7 @@ fn metadata(record: &Record, number: u64, origin: &Origin<'_>) -> Value {
         "log_name": LOG,
         "event_code": record.kind.word(),
         "uid": format!("{}:{number}", origin.hub),
-        "sequence": number,
+        "sequence": long(number),
     });
     if let Some(original) = record.original {
         metadata["original_time"] = rfc3339(original).into();
@@ -103,26 +113,45 @@ fn device(uid: ComponentId) -> Value {
     json!({ "uid": uid, "type_id": IOT })
 }
 
-fn endpoints(record: &Record, event: &mut Map<String, Value>) {
-    put(event, "src_endpoint", record.peer.as_ref().map(source));
-    if let Some(to) = &record.destination {
-        let mut endpoint = Map::new();
-        put(&mut endpoint, "hostname", to.host.as_deref().map(Value::from));
-        put(&mut endpoint, "ip", to.ip.map(|ip| ip.0.to_string().into()));
-        put(&mut endpoint, "port", Some(to.port.into()));
-        event.insert("dst_endpoint".into(), endpoint.into());
-    }
-    let (read, written) = (record.counters.bytes_in, record.counters.bytes_out);
-    if record.kind.ocsf().0 == Class::Network && (read.is_some() || written.is_some()) {
-        let mut traffic = Map::new();
-        put(&mut traffic, "bytes_in", read.map(Value::from));
-        put(&mut traffic, "bytes_out", written.map(Value::from));
-        event.insert("traffic".into(), traffic.into());
-    }
+/// Whether the other end of its connection is the source that the record's class knows.
+pub(crate) fn has_source(record: &Record) -> bool {
+    record.kind.ocsf().0.has_source()
+}
+
+/// Whether its class knows a destination, and the record names one: a port alone is no endpoint.
+pub(crate) fn has_destination(record: &Record) -> bool {
+    let is_named = |to: &Destination| to.host.is_some() || to.ip.is_some();
+    record.kind.ocsf().0.has_destination() && record.destination.as_ref().is_some_and(is_named)
+}
+
+/// OCSF knows traffic of network activity only.
+pub(crate) fn has_traffic(record: &Record) -> bool {
+    record.kind.ocsf().0 == Class::Network
+}
+
+/// OCSF's widest numbers have a sign.
+pub(crate) fn long(number: u64) -> u64 {
+    number.min(i64::MAX.unsigned_abs())
 }
 
 fn source(peer: &Peer) -> Value {
     json!({ "ip": peer.ip.0.to_string(), "port": peer.port })
+}
+
+fn destination(record: &Record) -> Option<Value> {
+    let to = record.destination.as_ref()?;
+    let mut endpoint = Map::new();
+    put(&mut endpoint, "hostname", to.host.as_deref().map(Value::from));
+    put(&mut endpoint, "ip", to.ip.map(|ip| ip.0.to_string().into()));
+    put(&mut endpoint, "port", Some(to.port.into()));
+    Some(endpoint.into())
+}
+
+fn traffic(record: &Record) -> Option<Value> {
+    let mut traffic = Map::new();
+    put(&mut traffic, "bytes_in", record.counters.bytes_in.map(|bytes| long(bytes).into()));
+    put(&mut traffic, "bytes_out", record.counters.bytes_out.map(|bytes| long(bytes).into()));
+    (!traffic.is_empty()).then(|| traffic.into())
 }
 
 /// What a class requires beyond what all have, where the record did not already say it.
@@ -137,18 +166,23 @@ fn required(
         Class::EventLog => vec![("log_name", LOG.into())],
         Class::Finding => vec![("finding_info", finding(record, number))],
         Class::Authentication => {
-            let user = record
-                .actor
-                .as_ref()
-                .map_or_else(|| json!({ "uid": who }), |actor| json!({ "name": actor }));
+            let user = match (&record.actor, record.component) {
+                (Some(actor), _) => json!({ "name": actor }),
+                (None, Some(component)) => json!({ "uid": component }),
+                (None, None) => json!({ "name": UNKNOWN }),
+            };
             vec![("user", user), ("service", json!({ "name": PRODUCT }))]
         }
-        Class::Entity => vec![("entity", entity(record, who))],
+        Class::Entity => vec![("entity", entity(record))],
         Class::Network => vec![("src_endpoint", json!({ "uid": who }))],
         Class::Inventory | Class::DeviceState => vec![("device", device(who))],
         Class::Lifecycle => {
             let app = record.subject.as_deref().unwrap_or("firmware");
-            vec![("app", json!({ "name": app, "vendor_name": app.split('.').next() }))]
+            let mut product = json!({ "name": app });
+            if let Some((maker, _)) = app.split_once('.') {
+                product["vendor_name"] = maker.into();
+            }
+            vec![("app", product)]
         }
         Class::Api => vec![
             ("actor", json!({ "app_name": PRODUCT })),
@@ -166,7 +200,7 @@ fn required(
 }
 
 fn finding(record: &Record, number: u64) -> Value {
-    let rule = record.subject.as_deref().unwrap_or("unknown");
+    let rule = record.subject.as_deref().unwrap_or(UNKNOWN);
     json!({
         "uid": format!("incident-{}", record.related.unwrap_or(number)),
         "title": record.text.as_deref().unwrap_or(rule),
@@ -174,12 +208,18 @@ fn finding(record: &Record, number: u64) -> Value {
     })
 }
 
-fn entity(record: &Record, who: ComponentId) -> Value {
-    let mut entity = json!({ "uid": who, "type": "device" });
-    if let Some(subject) = &record.subject {
-        entity["name"] = subject.as_str().into();
+/// A component or, where definitions come and go, a policy: OCSF names both twice.
+fn entity(record: &Record) -> Value {
+    let name = record.subject.as_deref().unwrap_or(UNKNOWN);
+    match (record.kind, record.component) {
+        (RecordKind::DefinitionInForce | RecordKind::DefinitionRefused, _) => {
+            json!({ "type_id": 5, "type": "Policy", "name": name, "policy": { "name": name } })
+        }
+        (_, Some(uid)) => {
+            json!({ "type_id": 1, "type": "Device", "uid": uid, "device": device(uid) })
+        }
+        (_, None) => json!({ "type_id": 1, "type": "Device", "name": name }),
     }
-    entity
 }
 
 fn unmapped(record: &Record) -> Value {
@@ -195,6 +235,13 @@ fn unmapped(record: &Record) -> Value {
     put(&mut rest, "battery", counters.battery.map(Value::from));
     put(&mut rest, "value", counters.value.map(Value::from));
     put(&mut rest, "bound", counters.bound.map(Value::from));
+    put(
+        &mut rest,
+        "src_endpoint",
+        record.peer.as_ref().filter(|_| !has_source(record)).map(source),
+    );
+    put(&mut rest, "dst_endpoint", destination(record).filter(|_| !has_destination(record)));
+    put(&mut rest, "traffic", traffic(record).filter(|_| !has_traffic(record)));
     let fingerprint = record.peer.as_ref().and_then(|peer| peer.fingerprint);
     put(&mut rest, "fingerprint", fingerprint.map(|digest| digest.to_string().into()));
     rest.into()

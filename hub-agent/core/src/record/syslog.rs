@@ -1,7 +1,7 @@
 //! Records as lines of RFC 5424, for collectors that know no OCSF.
 
 use super::{Record, Severity, ocsf::Origin, when::rfc3339};
-use std::fmt::Write;
+use std::{fmt::Write, net::SocketAddr};
 
 /// Facility 13, the audit log.
 const FACILITY: u8 = 13;
@@ -33,7 +33,7 @@ pub fn line(record: &Record, number: u64, origin: &Origin<'_>) -> String {
     if let Some(text) = &record.text {
         // The byte order mark says that the text is UTF-8.
         line.push_str(" \u{feff}");
-        line.push_str(text);
+        line.extend(text.chars().map(of_one_line));
     }
     line
 }
@@ -49,10 +49,14 @@ fn level(severity: Severity) -> u8 {
     }
 }
 
+/// A name or address and the port; an address of 16 bytes is in brackets, or its end would be unclear.
 fn destination(record: &Record) -> Option<String> {
     let to = record.destination.as_ref()?;
-    let host = to.host.as_deref().map(str::to_owned);
-    host.or_else(|| to.ip.map(|ip| ip.0.to_string())).map(|host| format!("{host}:{}", to.port))
+    match (to.host.as_deref(), to.ip) {
+        (Some(host), _) => Some(format!("{host}:{}", to.port)),
+        (None, Some(ip)) => Some(SocketAddr::new(ip.0, to.port).to_string()),
+        (None, None) => None,
+    }
 }
 
 fn optional(line: &mut String, name: &str, value: Option<impl std::fmt::Display>) {
@@ -63,11 +67,16 @@ fn optional(line: &mut String, name: &str, value: Option<impl std::fmt::Display>
 
 fn parameter(line: &mut String, name: &str, value: impl std::fmt::Display) {
     let _ = write!(line, " {name}=\"");
-    for character in value.to_string().chars() {
+    for character in value.to_string().chars().map(of_one_line) {
         if matches!(character, '"' | '\\' | ']') {
             line.push('\\');
         }
         line.push(character);
     }
     line.push('"');
+}
+
+/// Unicode's own ends of lines are no control characters, but some readers end a line there.
+fn of_one_line(character: char) -> char {
+    if matches!(character, '\u{2028}' | '\u{2029}') { ' ' } else { character }
 }

@@ -347,7 +347,10 @@ fn single(raises: Raises, now: Now<'_>) -> Hit {
     Hit {
         incident: raises.incident,
         severity: raises.severity,
-        scope: scope(&[Field::Device, Field::Actor, Field::SourceIp], now.record),
+        scope: scope(
+            &[Field::Device, Field::Actor, Field::SourceIp, Field::OtherSourceIp],
+            now.record,
+        ),
         components: now.record.component.into_iter().collect(),
         evidence: vec![now.mark.number],
     }
@@ -358,7 +361,7 @@ fn scope(group: &[Field], record: &Record) -> Scope {
     let named = group.iter().find_map(|field| match (field, field.of(record)?) {
         (Field::Device, Value::Component(id)) => Some(Scope::Component(id)),
         (Field::Actor, Value::Text(_)) => record.actor.clone().map(Scope::Actor),
-        (Field::SourceIp, Value::Ip(ip)) => Some(Scope::Source(ip)),
+        (Field::SourceIp | Field::OtherSourceIp, Value::Ip(ip)) => Some(Scope::Source(ip)),
         _ => None,
     });
     named.unwrap_or(Scope::Product)

@@ -1,6 +1,6 @@
 //! The OCSF paths that rules may name, and where a record has them.
 
-use crate::record::{Class, Record};
+use crate::record::{Destination, Peer, Record, ocsf};
 use protocol::id::{ComponentId, Digest};
 use std::net::IpAddr;
 
@@ -69,7 +69,7 @@ fields! {
     Status "status_detail" Text "How it ended: success, failure or denied.",
     Code "status_code" Text "Why, in a stable word.",
     Device "device.uid" Id "The component it is about.",
-    SourceIp "src_endpoint.ip" Ip "Where a connection to the hub comes from.",
+    SourceIp "src_endpoint.ip" Ip "Where a connection to the hub comes from, in classes with a source.",
     SourcePort "src_endpoint.port" Number "The port it comes from.",
     ToHost "dst_endpoint.hostname" Text "The name of where a component talks to.",
     ToIp "dst_endpoint.ip" Ip "The address of where a component talks to.",
@@ -90,6 +90,13 @@ fields! {
     Bound "unmapped.bound" Number "What it was measured against.",
     Fingerprint "unmapped.fingerprint" Id "SHA-256 of the certificate or client hello of the other end.",
     Related "unmapped.related" Number "The number of what it belongs to.",
+    OtherSourceIp "unmapped.src_endpoint.ip" Ip "Where a connection comes from, in classes without a source.",
+    OtherSourcePort "unmapped.src_endpoint.port" Number "The port it comes from, there.",
+    OtherToHost "unmapped.dst_endpoint.hostname" Text "The name, in classes without a destination.",
+    OtherToIp "unmapped.dst_endpoint.ip" Ip "The address, there.",
+    OtherToPort "unmapped.dst_endpoint.port" Number "The port, there, or where neither name nor address is known.",
+    OtherBytesIn "unmapped.traffic.bytes_in" Number "Bytes received, in classes without traffic.",
+    OtherBytesOut "unmapped.traffic.bytes_out" Number "Bytes sent, there.",
 }
 
 impl Field {
@@ -111,16 +118,23 @@ impl Field {
             Self::Status => text(record.status.word()),
             Self::Code => record.code.as_deref().map(Value::Text),
             Self::Device => record.component.map(Value::Component),
-            Self::SourceIp => record.peer.as_ref().map(|peer| Value::Ip(peer.ip.0)),
-            Self::SourcePort => number(record.peer.as_ref().map(|peer| peer.port.into())),
-            Self::ToHost => destination(record).and_then(|to| to.host.as_deref()).map(Value::Text),
-            Self::ToIp => destination(record).and_then(|to| to.ip).map(|ip| Value::Ip(ip.0)),
-            Self::ToPort => number(destination(record).map(|to| to.port.into())),
+            Self::SourceIp => source(record, true).map(|peer| Value::Ip(peer.ip.0)),
+            Self::OtherSourceIp => source(record, false).map(|peer| Value::Ip(peer.ip.0)),
+            Self::SourcePort => number(source(record, true).map(|peer| peer.port.into())),
+            Self::OtherSourcePort => number(source(record, false).map(|peer| peer.port.into())),
+            Self::ToHost => to_host(record, true),
+            Self::OtherToHost => to_host(record, false),
+            Self::ToIp => to_ip(record, true),
+            Self::OtherToIp => to_ip(record, false),
+            Self::ToPort => number(destination(record, true).map(|to| to.port.into())),
+            Self::OtherToPort => number(destination(record, false).map(|to| to.port.into())),
             Self::Actor => record.actor.as_deref().map(Value::Text),
             Self::Message => record.text.as_deref().map(Value::Text),
             Self::Count => number(counters.count.map(u64::from)),
-            Self::BytesIn => number(counters.bytes_in.filter(|_| is_network(record))),
-            Self::BytesOut => number(counters.bytes_out.filter(|_| is_network(record))),
+            Self::BytesIn => number(bytes(record, counters.bytes_in, true)),
+            Self::OtherBytesIn => number(bytes(record, counters.bytes_in, false)),
+            Self::BytesOut => number(bytes(record, counters.bytes_out, true)),
+            Self::OtherBytesOut => number(bytes(record, counters.bytes_out, false)),
             Self::Subject => record.subject.as_deref().map(Value::Text),
             Self::Observer => text(record.source.word()),
             Self::Lane => text(record.lane.word()),
@@ -138,11 +152,23 @@ impl Field {
     }
 }
 
-fn destination(record: &Record) -> Option<&crate::record::Destination> {
-    record.destination.as_ref()
+/// The other end, if OCSF has a place for it in the record's class, or only if it has none.
+fn source(record: &Record, has_place: bool) -> Option<&Peer> {
+    record.peer.as_ref().filter(|_| ocsf::has_source(record) == has_place)
 }
 
-/// OCSF knows traffic of network activity only.
-fn is_network(record: &Record) -> bool {
-    record.kind.ocsf().0 == Class::Network
+fn destination(record: &Record, has_place: bool) -> Option<&Destination> {
+    record.destination.as_ref().filter(|_| ocsf::has_destination(record) == has_place)
+}
+
+fn to_host(record: &Record, has_place: bool) -> Option<Value<'_>> {
+    destination(record, has_place).and_then(|to| to.host.as_deref()).map(Value::Text)
+}
+
+fn to_ip(record: &Record, has_place: bool) -> Option<Value<'_>> {
+    destination(record, has_place).and_then(|to| to.ip).map(|ip| Value::Ip(ip.0))
+}
+
+fn bytes(record: &Record, bytes: Option<u64>, has_place: bool) -> Option<u64> {
+    bytes.filter(|_| ocsf::has_traffic(record) == has_place).map(ocsf::long)
 }

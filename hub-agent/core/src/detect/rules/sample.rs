@@ -244,15 +244,19 @@ fn set(record: &mut Record, field: Field, text: &str) -> Result<(), String> {
         Field::Subject => record.subject = Some(Word::clip(text)),
         Field::Message => record.text = Some(Text::clip(text)),
         Field::Device => record.component = Some(named(text)),
-        Field::SourceIp => peer(record).ip = Address(address(text)?),
-        Field::SourcePort => peer(record).port = narrow(u64::from(u16::MAX))? as u16,
+        Field::SourceIp | Field::OtherSourceIp => peer(record).ip = Address(address(text)?),
+        Field::SourcePort | Field::OtherSourcePort => {
+            peer(record).port = narrow(u64::from(u16::MAX))? as u16
+        }
         Field::Fingerprint => peer(record).fingerprint = Some(digest(text)),
-        Field::ToHost => destination(record).host = Some(Word::clip(text)),
-        Field::ToIp => destination(record).ip = Some(Address(address(text)?)),
-        Field::ToPort => destination(record).port = narrow(u64::from(u16::MAX))? as u16,
+        Field::ToHost | Field::OtherToHost => destination(record).host = Some(Word::clip(text)),
+        Field::ToIp | Field::OtherToIp => destination(record).ip = Some(Address(address(text)?)),
+        Field::ToPort | Field::OtherToPort => {
+            destination(record).port = narrow(u64::from(u16::MAX))? as u16
+        }
         Field::Count => counters.count = Some(narrow(u64::from(u32::MAX))? as u32),
-        Field::BytesIn => counters.bytes_in = Some(number()?),
-        Field::BytesOut => counters.bytes_out = Some(number()?),
+        Field::BytesIn | Field::OtherBytesIn => counters.bytes_in = Some(number()?),
+        Field::BytesOut | Field::OtherBytesOut => counters.bytes_out = Some(number()?),
         Field::Connections => counters.connections = Some(narrow(u64::from(u32::MAX))? as u32),
         Field::Cpu => counters.cpu = Some(narrow(100)? as u8),
         Field::Memory => counters.memory = Some(narrow(100)? as u8),
