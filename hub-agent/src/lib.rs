@@ -7,6 +7,7 @@
 //! | [`links`] | components over MQTT, enrolment, the cloud |
 //! | [`pki`] | the CA, certificates, who may finish a handshake |
 //! | [`est`] | the enrolment service |
+//! | [`notices`] | incidents told to a webhook |
 //! | [`own`] | the hub's own software: slots, launcher, trial |
 //! | [`store`] | keyed state on disk |
 //! | [`journal`] | the state log: records become sealed entries, in the same commit as what they tell of |
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod est;
 pub mod journal;
 pub mod links;
+pub mod notices;
 pub mod own;
 pub mod people;
 pub mod pki;

@@ -142,6 +142,8 @@ kinds! {
     StoreDegraded "store.degraded" High,
     /// The store takes writes again.
     StoreRecovered "store.recovered" Info,
+    /// A notice of an incident does not arrive.
+    NoticeUndelivered "notice.undelivered" Medium,
     /// The store lost its end: the log knows of more than it does.
     StoreBehind "store.behind" Critical,
 }

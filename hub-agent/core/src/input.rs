@@ -155,6 +155,8 @@ pub enum Input {
     LogDamaged(String),
     /// The log knows of more than the store: the store lost its end.
     StoreBehind(String),
+    /// A notice of an incident does not arrive where it should.
+    Undelivered(String),
     /// Somebody takes a copy of the log.
     Exported {
         /// Who.

@@ -87,6 +87,20 @@ pub fn tls(settings: &CloudSettings) -> Result<Arc<ClientConfig>, PkiError> {
     Ok(Arc::new(config))
 }
 
+/// TLS to a service that shows a certificate below these roots and asks for none.
+///
+/// # Errors
+/// When the file is unreadable or holds no roots.
+pub fn tls_to(roots: &Path) -> Result<Arc<ClientConfig>, PkiError> {
+    let signing = |e: &dyn std::fmt::Display| PkiError::Signing(e.to_string());
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|e| signing(&e))?
+        .with_root_certificates(trusted(roots)?)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
 /// Keeps the line up for as long as the daemon lives.
 pub async fn run(cell: Rc<HubCell>, link: Link) {
     let hub = cell.ca().hub_id();
@@ -224,18 +238,22 @@ fn content(path: &Path, what: &'static str, why: String) -> PkiError {
     PkiError::Content { path: path.display().to_string(), what, why }
 }
 
-fn credentials(settings: &CloudSettings) -> Result<Credentials, PkiError> {
-    let read = |path: &Path| {
-        std::fs::read(path)
-            .map_err(|e| PkiError::File { path: path.display().to_string(), why: e.to_string() })
-    };
+fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
+    std::fs::read(path)
+        .map_err(|e| PkiError::File { path: path.display().to_string(), why: e.to_string() })
+}
+
+fn trusted(path: &Path) -> Result<RootCertStore, PkiError> {
     let mut roots = RootCertStore::empty();
-    let found = maker::certificates(&read(&settings.roots)?);
-    for root in found.map_err(|why| content(&settings.roots, "root certificates", why))? {
-        roots
-            .add(root)
-            .map_err(|e| content(&settings.roots, "root certificates", e.to_string()))?;
+    let found = maker::certificates(&read(path)?);
+    for root in found.map_err(|why| content(path, "root certificates", why))? {
+        roots.add(root).map_err(|e| content(path, "root certificates", e.to_string()))?;
     }
+    Ok(roots)
+}
+
+fn credentials(settings: &CloudSettings) -> Result<Credentials, PkiError> {
+    let roots = trusted(&settings.roots)?;
     let chain = maker::certificates(&read(&settings.certificate)?);
     let chain = chain.map_err(|why| content(&settings.certificate, "a certificate", why))?;
     let key = files::read_secret(&settings.key)?;

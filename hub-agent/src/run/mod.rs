@@ -17,6 +17,7 @@ use crate::{
         Journal, JournalSettings, PUBLIC, Question, head_of, next_origin, origin, set_aside,
     },
     links,
+    notices::{self, Teller},
     own::Keeper,
     pki::{ca::HubCa, files, maker::Maker, verify},
     settings::Settings,
@@ -84,6 +85,10 @@ pub async fn daemon(
         .map(|(_, _, value)| value.clone());
     let events = EventRing::restore(old);
     let at_least = head_of(&stored);
+    let told = stored
+        .iter()
+        .find(|(table, key, _)| table == notices::ROW.0.name() && key == notices::ROW.1);
+    let told = told.map(|(_, _, value)| value.clone());
     let mut hub = restore(&settings, &ca, stored, &clock)?;
     let Opened { mut log, trouble, unseen } =
         open_log(&settings, &ca, at_least, (&mut hub, &clock))?;
@@ -144,6 +149,10 @@ pub async fn daemon(
             links::cloud::Link::new(cloud)?,
         ))),
         None => drop(cell.apply(hub_core::Input::Uplink(Uplink::NotConfigured))),
+    }
+    if let Some(notices) = &settings.notices {
+        let teller = Teller::new(&cell, notices, told.as_deref())?;
+        tokio::task::spawn_local(teller.run());
     }
     match settings.own.as_ref().map(|own| (own, &own.booted)) {
         Some((own, Some(trouble))) => Keeper::start(&cell, own, trouble)?,

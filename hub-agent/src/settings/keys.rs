@@ -143,6 +143,17 @@ pub const KEYS: &[Key] = &[
         "false",
         "whether the hub does by itself what a rule lets it do: quarantine, cut, pause campaigns",
     ),
+    key(
+        "notices.webhook",
+        "",
+        "address that is told of incidents, https:// or on this machine http://; empty: none",
+    ),
+    key(
+        "notices.secret",
+        "",
+        "file with the secret that signs notices: whsec_ and 24 to 64 random bytes in base64, mode 0600",
+    ),
+    key("notices.roots", "", "file with the roots that the webhook's certificate is verified with"),
     key("log.format", "text", "text, json or journal"),
     key("log.level", "info", "error, warn, info, debug or trace"),
 ];

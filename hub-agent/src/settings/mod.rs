@@ -9,7 +9,8 @@ mod typed;
 
 pub use raw::{Raw, Source};
 pub use typed::{
-    CloudSettings, LogFormat, MakerSettings, OwnSettings, Settings, SocketAccess, UpdateSettings,
+    CloudSettings, LogFormat, MakerSettings, NoticeSettings, OwnSettings, Settings, SocketAccess,
+    UpdateSettings,
 };
 
 use std::path::{Path, PathBuf};

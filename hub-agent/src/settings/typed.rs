@@ -1,7 +1,11 @@
 //! Typed settings: a value that exists can be used.
 
 use super::{Raw, SettingsError, keys};
-use crate::{est::EstLimits, rules};
+use crate::{
+    est::EstLimits,
+    notices::{self, Address},
+    rules,
+};
 use hub_core::{
     HubSettings,
     access::people::LONGEST,
@@ -61,10 +65,23 @@ pub struct Settings {
     pub own: Option<OwnSettings>,
     /// What stays in the state log.
     pub state_log: StateLogSettings,
+    /// Who is told of incidents, if anybody is.
+    pub notices: Option<NoticeSettings>,
     /// How to log.
     pub log_format: LogFormat,
     /// How much to log.
     pub log_level: String,
+}
+
+/// Who is told of incidents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeSettings {
+    /// The webhook.
+    pub webhook: Address,
+    /// File with the secret that signs notices.
+    pub secret: PathBuf,
+    /// File with roots for its certificate; a webhook on this machine may do without.
+    pub roots: Option<PathBuf>,
 }
 
 /// What stays in the state log.
@@ -185,6 +202,7 @@ impl Settings {
             updates: read.updates()?,
             own: read.own()?,
             state_log: read.state_log()?,
+            notices: read.notices()?,
             log_format: read.log_format()?,
             log_level: read.text("log.level").to_owned(),
             data_dir,
@@ -419,6 +437,24 @@ impl Reader<'_> {
             certificate: needed("cloud.certificate")?.into(),
             key: needed("cloud.key")?.into(),
         }))
+    }
+
+    fn notices(&self) -> Result<Option<NoticeSettings>, SettingsError> {
+        let webhook = match self.text("notices.webhook") {
+            "" => return Ok(None),
+            _ => self.parsed::<Address>("notices.webhook", notices::RULE)?,
+        };
+        let file = |name: &'static str| match self.text(name) {
+            "" => None,
+            path => Some(PathBuf::from(path)),
+        };
+        let needed =
+            |missing: &'static str| file(missing).ok_or(SettingsError::Incomplete { missing });
+        let roots = match webhook.is_secure() {
+            true => Some(needed("notices.roots")?),
+            false => None,
+        };
+        Ok(Some(NoticeSettings { secret: needed("notices.secret")?, webhook, roots }))
     }
 
     fn login_life(&self) -> Result<Duration, SettingsError> {

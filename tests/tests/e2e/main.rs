@@ -14,6 +14,7 @@ mod config;
 mod definitions;
 mod enrolment;
 mod matrix;
+mod notices;
 mod outages;
 mod own;
 mod own_update;

@@ -255,6 +255,10 @@ impl Hub {
                 self.event(EventKind::LogDamaged, None, None, why);
             }
             Input::StoreBehind(why) => self.event(EventKind::StoreBehind, None, None, why),
+            Input::Undelivered(why) => {
+                self.count("notice-undelivered");
+                self.event(EventKind::NoticeUndelivered, None, None, why);
+            }
             Input::Exported { by } => self.exported(&by),
             Input::Unrecorded(count) => self.unrecorded(count),
             Input::SettingsRead(refused) => self.settings_read(refused),

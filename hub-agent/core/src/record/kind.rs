@@ -172,6 +172,7 @@ kinds! {
     71 StoreDegraded "store.degraded" High Failure EventLog/99 #[doc = "The store takes no writes."]
     72 StoreRecovered "store.recovered" Info Success EventLog/6 #[doc = "The store takes writes again."]
     73 StoreBehind "store.behind" Critical Failure EventLog/99 #[doc = "The store lost its end: the log knows of more than it does."]
+    74 NoticeUndelivered "notice.undelivered" Medium Failure Network/99 #[doc = "A notice of an incident does not arrive where it should."]
 }
 
 impl From<EventKind> for RecordKind {
@@ -233,6 +234,7 @@ impl From<EventKind> for RecordKind {
             EventKind::UplinkChanged => Self::UplinkChanged,
             EventKind::StoreDegraded => Self::StoreDegraded,
             EventKind::StoreRecovered => Self::StoreRecovered,
+            EventKind::NoticeUndelivered => Self::NoticeUndelivered,
             EventKind::StoreBehind => Self::StoreBehind,
         }
     }
