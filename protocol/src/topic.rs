@@ -19,6 +19,9 @@ pub const MAX_RELAYED: usize = MAX_PAYLOAD + 1536;
 /// Longest message with a block of an update: the block and what it is of.
 pub const MAX_BLOCK_MESSAGE: usize = 66_048;
 
+/// Longest message with records of the hub's log: 64 KiB of them, or one that is longer alone.
+pub const MAX_UPLINK_MESSAGE: usize = 73_728;
+
 /// A topic that names something the protocol knows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Route {
@@ -88,6 +91,8 @@ pub enum ToCloud {
     Lost,
     /// `answer`: what came of what it asked; [`crate::message::CloudAnswer`].
     Answer,
+    /// `log`: records of the hub's log; [`crate::message::UplinkFrame`].
+    Log,
 }
 
 /// What the cloud tells the hub.
@@ -97,6 +102,8 @@ pub enum FromCloud {
     Hello,
     /// `ask`: what it wants of a component; [`crate::message::CloudAsk`].
     Ask,
+    /// `log/ack`: what it has of the hub's log; [`crate::message::UplinkAck`].
+    LogAck,
 }
 
 /// What a route lets through.
@@ -176,6 +183,8 @@ impl Route {
             Self::Down(_, Down::Trust) => (512, true, (1, 1)),
             Self::ToCloud(_, ToCloud::Status) => (1024, true, (1, 1)),
             Self::ToCloud(_, ToCloud::Answer) => (1024, false, (1, 1)),
+            Self::ToCloud(_, ToCloud::Log) => (MAX_UPLINK_MESSAGE, false, (1, 1)),
+            Self::FromCloud(_, FromCloud::LogAck) => (5120, false, (1, 1)),
             Self::FromCloud(_, FromCloud::Ask) => (MAX_RELAYED, false, (1, 1)),
             Self::FromCloud(_, FromCloud::Hello) => (512, true, (1, 1)),
         };
@@ -220,6 +229,8 @@ fn cloud_route(id: ComponentId, leaf: &str) -> Result<Route, RouteError> {
         "status" => Ok(Route::ToCloud(id, ToCloud::Status)),
         "lost" => Ok(Route::ToCloud(id, ToCloud::Lost)),
         "answer" => Ok(Route::ToCloud(id, ToCloud::Answer)),
+        "log" => Ok(Route::ToCloud(id, ToCloud::Log)),
+        "log/ack" => Ok(Route::FromCloud(id, FromCloud::LogAck)),
         "hello" => Ok(Route::FromCloud(id, FromCloud::Hello)),
         "ask" => Ok(Route::FromCloud(id, FromCloud::Ask)),
         _ => Err(RouteError::Leaf),
@@ -252,6 +263,8 @@ impl fmt::Display for Route {
             Self::ToCloud(id, ToCloud::Status) => write!(f, "h/{id}/status"),
             Self::ToCloud(id, ToCloud::Lost) => write!(f, "h/{id}/lost"),
             Self::ToCloud(id, ToCloud::Answer) => write!(f, "h/{id}/answer"),
+            Self::ToCloud(id, ToCloud::Log) => write!(f, "h/{id}/log"),
+            Self::FromCloud(id, FromCloud::LogAck) => write!(f, "h/{id}/log/ack"),
             Self::FromCloud(id, FromCloud::Ask) => write!(f, "h/{id}/ask"),
             Self::FromCloud(id, FromCloud::Hello) => write!(f, "h/{id}/hello"),
         }
@@ -288,6 +301,8 @@ mod tests {
             Route::ToCloud(id, ToCloud::Status),
             Route::ToCloud(id, ToCloud::Lost),
             Route::ToCloud(id, ToCloud::Answer),
+            Route::ToCloud(id, ToCloud::Log),
+            Route::FromCloud(id, FromCloud::LogAck),
             Route::FromCloud(id, FromCloud::Hello),
             Route::FromCloud(id, FromCloud::Ask),
         ]
@@ -328,6 +343,7 @@ mod tests {
             &format!("p/{id}/command/lamp/switch"),
             &format!("/p/{id}/announce"),
             &format!("h/{id}/announce"),
+            &format!("h/{id}/log/ctl"),
             &format!("p/{}/announce", id.to_uppercase()),
         ] {
             assert!(Route::parse(wrong).is_err(), "{wrong}");

@@ -11,6 +11,7 @@
 //! | [`decision`] | the record of what was relayed |
 //! | [`inventory`] | records with history, presence, clones, exports |
 //! | [`update`] | campaigns: releases brought to components, and what those run |
+//! | [`uplink`] | which records of the log go to the cloud next |
 //! | [`log`] | what components record: their chains, gaps, shares |
 //! | [`detect`] | incidents out of records: rules, what is usual, what was seen |
 //! | [`event`] | state events and how floods of them are bounded |
@@ -33,6 +34,7 @@ pub mod persist;
 pub mod record;
 pub mod settings;
 pub mod update;
+pub mod uplink;
 
 pub use access::gate::{Denied, Inbound, Outbound, Permitted};
 pub use effect::{Answer, Cut, Effects, IssueOrder, Occasion, Write};

@@ -188,6 +188,8 @@ async fn said(cell: &Rc<HubCell>, client: &AsyncClient, topic: &[u8], payload: &
             Ok(ask) => asked(cell, client, ask).await,
             Err(error) => malformed(cell, "ask", &error),
         },
+        // The hub sends nothing yet that this would answer.
+        FromCloud::LogAck => {}
     }
 }
 

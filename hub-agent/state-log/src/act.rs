@@ -32,7 +32,9 @@ impl Act {
         }
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The act as the log and its copies write it.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         match self {
             Self::Retained(ranges) => encode_ranges(1, ranges, &mut bytes),
@@ -46,7 +48,9 @@ impl Act {
         bytes
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+    /// Reads one; nothing when it is none.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         match kind {
             1 => decode_ranges(rest).map(Self::Retained),

@@ -48,7 +48,7 @@ pub(crate) fn fold(hashes: &[Hash]) -> Hash {
 
 /// The roots of the perfect trees that make up a tree so far: one for each bit set in its size.
 #[derive(Clone, Debug)]
-pub(crate) struct Frontier {
+pub struct Frontier {
     size: u64,
     /// Of levels whose bit is not set, what stands there means nothing.
     nodes: [Hash; LEVELS],
@@ -62,14 +62,22 @@ impl PartialEq for Frontier {
 
 impl Eq for Frontier {}
 
+impl Default for Frontier {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Frontier {
     /// The tree without a leaf.
-    pub(crate) fn new() -> Self {
+    #[must_use]
+    pub fn new() -> Self {
         Self { size: 0, nodes: [[0; 32]; LEVELS] }
     }
 
     /// From its size and its nodes, the highest first; nothing when the numbers do not fit.
-    pub(crate) fn from_nodes(size: u64, nodes: &[Hash]) -> Option<Self> {
+    #[must_use]
+    pub fn from_nodes(size: u64, nodes: &[Hash]) -> Option<Self> {
         let mut left = nodes.iter();
         let mut frontier = Self { size, ..Self::new() };
         for level in (0..LEVELS).rev().filter(|level| size >> level & 1 == 1) {
@@ -79,12 +87,13 @@ impl Frontier {
     }
 
     /// Leaves in the tree.
-    pub(crate) fn size(&self) -> u64 {
+    #[must_use]
+    pub fn size(&self) -> u64 {
         self.size
     }
 
     /// Its nodes, the highest first.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Hash> {
+    pub fn nodes(&self) -> impl Iterator<Item = &Hash> {
         let size = self.size;
         (0..LEVELS)
             .rev()
@@ -94,7 +103,7 @@ impl Frontier {
 
     /// Appends a perfect tree of 2^level leaves, and tells of each node that becomes whole. The size must be
     /// a multiple of 2^level.
-    pub(crate) fn push(&mut self, level: u8, hash: Hash, mut whole: impl FnMut(u8, Hash)) {
+    pub fn push(&mut self, level: u8, hash: Hash, mut whole: impl FnMut(u8, Hash)) {
         debug_assert!(self.aligned(level));
         let (mut at, mut hash) = (usize::from(level), hash);
         whole(level, hash);
@@ -108,12 +117,14 @@ impl Frontier {
     }
 
     /// Whether a perfect tree of 2^level leaves may come next.
-    pub(crate) fn aligned(&self, level: u8) -> bool {
+    #[must_use]
+    pub fn aligned(&self, level: u8) -> bool {
         self.size & ((1 << level) - 1) == 0
     }
 
     /// The root of the tree so far.
-    pub(crate) fn root(&self) -> Hash {
+    #[must_use]
+    pub fn root(&self) -> Hash {
         let mut lowest_first = (0..LEVELS).filter(|level| self.size >> level & 1 == 1);
         let Some(first) = lowest_first.next() else { return sha256(&[]) };
         lowest_first.fold(self.nodes[first], |right, level| node_hash(&self.nodes[level], &right))

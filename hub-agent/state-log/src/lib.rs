@@ -44,12 +44,12 @@ pub use entry::{
     Content, Entry, MAX_BATCH, MAX_PART, MAX_PENDING, Part, Personal, Record, Subject,
 };
 pub use error::{Error, KeyFault, Refusal};
-pub use hash::{Hash, leaf_hash, node_hash};
+pub use hash::{Frontier, Hash, leaf_hash, node_hash};
 pub use heads::MAX_HEADS;
 pub use keys::MAX_SLOTS;
 pub use log::{
-    Deletion, EraseReceipt, Erasure, From, Head, Inclusion, Log, MAX_PAGE, Opening, Page,
-    PassReceipt, Query, Retention, Settings, Torn, What,
+    Copied, Deletion, EraseReceipt, Erasure, From, Head, Inclusion, Left, Log, MAX_PAGE, Opening,
+    Page, PassReceipt, Portion, Query, Retention, Settings, Torn, What,
 };
 pub use note::{Checkpoint, Cosigned, MAX_NAME, MAX_NOTE, NoteError, Signer, Verifier};
 pub use proof::{MAX_PROOF, ProofError, check_consistency, check_inclusion};

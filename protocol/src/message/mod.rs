@@ -9,6 +9,7 @@ mod log;
 mod log_field;
 mod octets;
 mod update;
+mod uplink;
 
 pub use assertion::Assertion;
 pub use cloud::{CloudAnswer, CloudAsk, CloudHello, HubStatus};
@@ -26,4 +27,8 @@ pub use octets::{Blob, Octets, Sequence};
 pub use update::{
     Block, BlockRequest, BlockSize, MAX_BLOCK, MIN_BLOCK, UpdateControl, UpdateOffer, UpdateReport,
     UpdateStatus, Window,
+};
+pub use uplink::{
+    MAX_UPLINK_BODY, MAX_UPLINK_NOTE, MAX_UPLINK_RANGES, MAX_UPLINK_RECORD, MAX_UPLINK_RECORDS,
+    UPLINK_TILE, UplinkAck, UplinkForm, UplinkFrame, UplinkRecord, UplinkRefusal,
 };

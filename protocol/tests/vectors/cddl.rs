@@ -6,7 +6,7 @@ use cddl::{validate_cbor_from_slice, validate_json_from_str};
 use protocol::{
     message::{
         Action, ByeReason, ConfigOutcome, ConfigPurpose, LogClass, LogKind, LogOrder, TrustState,
-        UpdateFault, UpdateObject, UpdateOrder, UpdateStep,
+        UpdateFault, UpdateObject, UpdateOrder, UpdateStep, UplinkForm, UplinkRefusal,
     },
     refusal::Refusal,
 };
@@ -141,7 +141,7 @@ fn the_list_of_what_is_beyond_cddl_stands_in_the_readme() {
 #[test]
 fn every_refusal_stands_in_the_cddl_with_its_number_and_nothing_else_does() {
     let grammar = read("wire.cddl");
-    let (words, numbers) = grammar.split_once("refusal = &(").expect("the list of numbers");
+    let (words, numbers) = grammar.split_once("\nrefusal = &(").expect("the list of numbers");
     let (_, words) = words.split_once("refusal-word =").expect("the list of words");
     let listed = |text: &str, mark: &str| {
         text.lines().filter(|line| line.split(';').next().is_some_and(|c| c.contains(mark))).count()
@@ -173,6 +173,10 @@ fn every_word_with_a_number_stands_in_the_cddl_with_their_numbers() {
     let wishes = LogOrder::ALL.iter().map(|one| (one.word(), one.number()));
     let classes = LogClass::ALL.iter().map(|one| (one.word(), one.number()));
     let all = all.chain(kinds).chain(wishes).chain(classes);
+    let forms = UplinkForm::ALL.iter().map(|one| (one.word(), one.number()));
+    let all = all.chain(forms);
+    let refusals = UplinkRefusal::ALL.iter().map(|one| (one.word(), one.number()));
+    let all = all.chain(refusals);
     for (word, number) in all {
         assert!(grammar.contains(&format!("\n  {word}: {number}, ")), "{word}: {number}");
     }

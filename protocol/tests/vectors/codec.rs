@@ -82,6 +82,7 @@ fn every_message_type_has_vectors_and_no_vectors_are_of_another() {
         "src/message/cloud.rs",
         "src/message/log.rs",
         "src/message/update.rs",
+        "src/message/uplink.rs",
     ] {
         let source = read(file);
         let names = source.lines().filter_map(|line| line.trim().strip_prefix("pub struct "));

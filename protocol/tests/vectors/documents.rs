@@ -35,6 +35,8 @@ fn every_route() -> Vec<Route> {
         Route::ToCloud(id, ToCloud::Status),
         Route::ToCloud(id, ToCloud::Lost),
         Route::ToCloud(id, ToCloud::Answer),
+        Route::ToCloud(id, ToCloud::Log),
+        Route::FromCloud(id, FromCloud::LogAck),
         Route::FromCloud(id, FromCloud::Hello),
         Route::FromCloud(id, FromCloud::Ask),
     ];
@@ -64,8 +66,8 @@ fn every_route() -> Vec<Route> {
                 | Down::UpdateControl
                 | Down::LogControl,
             )
-            | Route::ToCloud(_, ToCloud::Status | ToCloud::Lost | ToCloud::Answer)
-            | Route::FromCloud(_, FromCloud::Hello | FromCloud::Ask) => {}
+            | Route::ToCloud(_, ToCloud::Status | ToCloud::Lost | ToCloud::Answer | ToCloud::Log)
+            | Route::FromCloud(_, FromCloud::Hello | FromCloud::Ask | FromCloud::LogAck) => {}
         }
     }
     all

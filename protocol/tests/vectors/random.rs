@@ -9,20 +9,21 @@ use protocol::{
     cbor,
     definition::SettingValue,
     id::{
-        BootId, ComponentId, Digest, JobId, Label, LogHost, LogLife, ModelId, Nonce, Note, Slug,
-        Uri,
+        BootId, ComponentId, Digest, JobId, Label, LogHost, LogLife, ModelId, Nonce, Note,
+        PublicKey, Slug, Uri,
     },
     message::{
         Announcement, Blob, Block, BlockRequest, BlockSize, Bye, ByeReason, CloudHello, Config,
         ConfigOutcome, ConfigPurpose, Heartbeat, HubStatus, Interval, List, LogBatch, LogClass,
         LogControl, LogCounters, LogEnd, LogHead, LogKind, LogRecord, Lost, Percent, Reported,
         Sequence, Settings, TrustNotice, TrustState, UpdateControl, UpdateFault, UpdateObject,
-        UpdateOffer, UpdateOrder, UpdateReport, UpdateStatus, UpdateStep, V1, Window,
+        UpdateOffer, UpdateOrder, UpdateReport, UpdateStatus, UpdateStep, UplinkAck, UplinkForm,
+        UplinkFrame, UplinkRecord, UplinkRefusal, V1, Window,
     },
     time::{Date, Timestamp},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::fmt::Debug;
+use std::{collections::BTreeSet, fmt::Debug};
 
 fn slug() -> impl Strategy<Value = Slug> {
     "[a-z][a-z0-9-]{0,31}".prop_map(|text| Slug::new(&text).expect("a name"))
@@ -340,5 +341,44 @@ proptest! {
         survives(&LogControl::pull(Some(life), first, count));
         let classes = LogClass::ALL[..classes].to_vec();
         survives(&LogControl::quiet(List::new(classes).expect("in bounds")));
+    }
+    /// Criterion: T3.CSA.1 (positive)
+    #[test]
+    fn the_log_s_way_to_the_cloud_survives(
+        bodies in vec(vec(any::<u8>(), 0..300), 0..=40),
+        ids in (digest(), any::<[u8; 32]>()),
+        origin in label(),
+        first in 0..u64::MAX - 64,
+        slot: u32,
+        note in option::of(vec(any::<u8>(), 0..600)),
+        starts in vec(0_u64..1_000_000, 0..=8),
+        refusal in option::of(0..UplinkRefusal::ALL.len()),
+    ) {
+        let (hash, key) = (ids.0, PublicKey(ids.1));
+        let whole = |body: &Vec<u8>| UplinkRecord {
+            form: UplinkForm::Record,
+            hash,
+            slot: Some(slot),
+            body: Blob::new(body.clone()),
+        };
+        let mut records: Vec<_> = bodies.iter().map(whole).collect();
+        records.push(UplinkRecord::bare(UplinkForm::Tile, hash));
+        records.iter().for_each(survives);
+        let records: Vec<_> = records.iter().filter_map(|one| Blob::new(cbor::encode(one))).collect();
+        let checkpoint = note.clone().and_then(Blob::new);
+        let size = first + records.len() as u64;
+        let records = Sequence::new(records).expect("in bounds");
+        let origin_of = origin.clone();
+        survives(&UplinkFrame { version: V1, origin, key, size, first, records, checkpoint });
+        let held: BTreeSet<_> = starts.iter().flat_map(|start| [start * 3, start * 3 + 1]).collect();
+        survives(&UplinkAck {
+            version: V1,
+            origin: origin_of.clone(),
+            held: Sequence::new(held.into_iter().collect()).expect("in bounds"),
+            refusal: refusal.map(|at| UplinkRefusal::ALL[at]),
+            head: note.and_then(Blob::new),
+            witness: origin_of,
+            witness_key: key,
+        });
     }
 }

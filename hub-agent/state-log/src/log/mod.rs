@@ -6,6 +6,7 @@
 //! | `append` | batches, new segments |
 //! | `commit` | making batches durable |
 //! | `query` | reading back, checked |
+//! | `portion` | for copies: hashes, and what can be read |
 //! | `prove` | checkpoints, proofs, cosigned heads |
 //! | `pass` | acts, and finishing what they say |
 //! | `retain` | what is due, deletion |
@@ -16,6 +17,7 @@ mod append;
 mod commit;
 mod erase;
 mod pass;
+mod portion;
 mod prove;
 mod query;
 mod recover;
@@ -23,6 +25,7 @@ mod retain;
 mod rewrite;
 
 pub use erase::{EraseReceipt, Erasure};
+pub use portion::{Copied, Left, Portion};
 pub use prove::Inclusion;
 pub use query::{From, MAX_PAGE, Page, Query};
 pub use recover::{Opening, Torn};

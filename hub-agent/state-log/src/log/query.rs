@@ -263,7 +263,7 @@ impl Log {
         self.sealed.partition_point(|one| one.base <= index).saturating_sub(1)
     }
 
-    fn base(&self, position: usize) -> u64 {
+    pub(super) fn base(&self, position: usize) -> u64 {
         self.sealed.get(position).map_or(self.active.base, |one| one.base)
     }
 
@@ -319,7 +319,7 @@ impl Log {
 }
 
 /// The frame at an offset; nothing when no frame can begin there.
-fn frame_at(file: &File, path: &Path, offset: u32) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn frame_at(file: &File, path: &Path, offset: u32) -> Result<Option<Vec<u8>>, Error> {
     let mut bytes = vec![0; GUESS];
     let mut had = 0;
     loop {

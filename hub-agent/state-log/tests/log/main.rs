@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod copies;
 mod crashes;
 mod erasure;
 mod flips;
