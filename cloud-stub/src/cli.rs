@@ -2,7 +2,9 @@
 
 use crate::{
     gate::HubGate,
-    identity, orders,
+    identity,
+    logs::{Logs, show},
+    orders,
     repository::server::{self, Limits as ServerLimits},
     updates,
 };
@@ -72,6 +74,9 @@ enum What {
         #[arg(long, value_name = "ADDR")]
         repository_listen: Option<SocketAddr>,
     },
+    /// Logs of hubs that are kept and witnessed here
+    #[command(subcommand)]
+    Log(show::Command),
     #[command(flatten)]
     Updates(updates::Command),
 }
@@ -92,6 +97,7 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             orders::put(&folder, hub, component, &set, command, &arguments, seq)
         }
         What::Run { folder, listen, repository_listen } => run(&folder, listen, repository_listen),
+        What::Log(command) => show::run(command),
         What::Updates(command) => updates::run(command),
     };
     match result {
@@ -118,8 +124,9 @@ fn run(folder: &Path, listen: SocketAddr, updates: Option<SocketAddr>) -> anyhow
             });
         }
         tell(&first);
-        let handle = Handle::new(Limits::default());
-        let gate = Rc::new(HubGate::new(handle.clone(), id, Box::new(|event| tell(&event))));
+        let handle = Handle::new(limits());
+        let logs = Logs::open(folder, id)?;
+        let gate = Rc::new(HubGate::new(handle.clone(), id, logs, Box::new(|event| tell(&event))));
         let endpoint = Endpoint::new(handle.clone(), gate, tls);
         tokio::task::spawn_local(async move { endpoint.serve(listener).await });
         let folder = folder.to_owned();
@@ -133,6 +140,11 @@ fn run(folder: &Path, listen: SocketAddr, updates: Option<SocketAddr>) -> anyhow
         handle.drain().await;
         Ok(())
     })
+}
+
+/// Bounds for hubs: one sends for all its components, and its log after an outage.
+fn limits() -> Limits {
+    Limits { bytes_per_second: 32 << 20, ..Limits::default() }
 }
 
 /// One line for whoever watches; a watcher that went away ends nothing badly.

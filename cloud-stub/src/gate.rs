@@ -1,7 +1,7 @@
 //! Hubs at the cloud's door. A hub's certificate is bound to the logical id it first connects under;
 //! from then on the two belong together.
 
-use crate::identity::sha256;
+use crate::{identity::sha256, logs::Logs};
 use bytes::Bytes;
 use mqtt_endpoint::{
     Answer, Closed, ConnectRequest, Connected, EndpointRefusal, Gate, Handle, Inbound, LinkId,
@@ -10,10 +10,15 @@ use mqtt_endpoint::{
 use protocol::{
     cbor,
     id::{ComponentId, Digest, Label},
-    message::{CloudAnswer, CloudHello, HubStatus, Lost, V1},
+    message::{CloudAnswer, CloudHello, HubStatus, Lost, UplinkFrame, V1},
     topic::{FromCloud, Route, ToCloud},
 };
-use std::{cell::RefCell, collections::BTreeMap, net::SocketAddr};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    net::SocketAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Hubs a simulated cloud takes; further ones are refused.
@@ -27,6 +32,7 @@ pub struct HubGate {
     handle: Handle,
     hello: CloudHello,
     bound: RefCell<BTreeMap<Digest, ComponentId>>,
+    logs: RefCell<Logs>,
     tell: Tell,
 }
 
@@ -36,7 +42,7 @@ impl HubGate {
     /// # Panics
     /// Never: the names are valid.
     #[must_use]
-    pub fn new(handle: Handle, id: ComponentId, tell: Tell) -> Self {
+    pub fn new(handle: Handle, id: ComponentId, logs: Logs, tell: Tell) -> Self {
         let label = |text: &str| Label::new(text).expect("a plain name");
         let hello = CloudHello {
             version: V1,
@@ -45,11 +51,28 @@ impl HubGate {
             model: label("Simulated Cloud"),
             software: label(env!("CARGO_PKG_VERSION")),
         };
-        Self { handle, hello, bound: RefCell::default(), tell }
+        Self { handle, hello, bound: RefCell::default(), logs: RefCell::new(logs), tell }
     }
 
     fn id(&self, key: &Digest) -> Option<ComponentId> {
         self.bound.borrow().get(key).copied()
+    }
+
+    /// Records of a hub's log; the answer leaves when they are durable.
+    fn log(&self, id: ComponentId, payload: &[u8]) -> Answer {
+        let limit = Route::ToCloud(id, ToCloud::Log).limits().max_payload;
+        let Ok(frame) = cbor::decode::<UplinkFrame>(payload, limit) else {
+            (self.tell)(serde_json::json!({ "hub": id, "refused": "malformed" }));
+            return Answer::Refused(MALFORMED);
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let time = since.map_or(0, |since| since.as_secs());
+        let outcome = self.logs.borrow_mut().take(id, &frame, time);
+        outcome.told.into_iter().for_each(|event| (self.tell)(event));
+        let topic = Route::FromCloud(id, FromCloud::LogAck).to_string();
+        let ack = Bytes::from(cbor::encode(&outcome.ack));
+        self.handle.send(&id.to_string(), &topic, ack, Qos::AtLeastOnce);
+        Answer::Paced
     }
 }
 
@@ -110,6 +133,7 @@ impl Gate for HubGate {
                     Err(_) => Answer::Refused(MALFORMED),
                 }
             }
+            Ok(Route::ToCloud(owner, ToCloud::Log)) if owner == id => self.log(id, message.payload),
             Ok(Route::ToCloud(owner, ToCloud::Lost)) if owner == id => {
                 match cbor::decode::<Lost>(message.payload, limit) {
                     Ok(_) => Answer::Done,
@@ -122,7 +146,7 @@ impl Gate for HubGate {
 
     fn subscribe(&self, who: &Digest, filter: &str, qos: Qos) -> Result<Qos, Refused> {
         let own = self.id(who);
-        let topics = [FromCloud::Hello, FromCloud::Ask];
+        let topics = [FromCloud::Hello, FromCloud::Ask, FromCloud::LogAck];
         let mut topics =
             topics.map(|what| own.map(|id| Route::FromCloud(id, what).to_string())).into_iter();
         if topics.any(|own| own.as_deref() == Some(filter)) { Ok(qos) } else { Err(DENIED) }

@@ -14,6 +14,7 @@
 //! | [`definition`] | what a maker says a kind of component is and may do |
 //! | [`signed`] | signed things: COSE_Sign1 with a certificate chain |
 //! | [`update`] | what is signed about updates: manifests, anchors, reports |
+//! | [`ranges`] | ranges of record numbers |
 //! | [`refusal`] | why something was refused: codes, words, advice |
 
 pub mod cbor;
@@ -21,6 +22,7 @@ pub mod definition;
 pub mod id;
 pub mod log;
 pub mod message;
+pub mod ranges;
 pub mod refusal;
 pub mod signed;
 pub mod time;

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     cbor::int_map,
     id::{Digest, Label, PublicKey},
+    ranges::Ranges,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
@@ -153,9 +154,10 @@ impl UplinkRecord {
 }
 
 impl UplinkAck {
-    /// The ranges, as first and end.
-    pub fn ranges(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.held.items().chunks_exact(2).map(|pair| (pair[0], pair[1]))
+    /// What it has.
+    #[must_use]
+    pub fn ranges(&self) -> Ranges {
+        Ranges::new(self.held.items().chunks_exact(2).map(|pair| (pair[0], pair[1])))
     }
 
     fn check(&self) -> Result<(), &'static str> {

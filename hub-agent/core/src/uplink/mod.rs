@@ -4,13 +4,13 @@
 //! Two lanes: what came since the connection goes first; what an outage left open is drained between, at a bounded
 //! rate. The type decides, and reads no clock: who uses it reads the log, sends, and tells what the cloud answered.
 
-mod ranges;
 #[cfg(test)]
 mod tests;
 
-pub use ranges::{Range, Ranges};
-
-use protocol::message::{MAX_UPLINK_RANGES, MAX_UPLINK_RECORDS, UplinkRefusal};
+use protocol::{
+    message::{MAX_UPLINK_RANGES, MAX_UPLINK_RECORDS, UplinkRefusal},
+    ranges::{Range, Ranges},
+};
 use std::{collections::VecDeque, time::Duration};
 
 /// Frames that may be on their way without an answer.

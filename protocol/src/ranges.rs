@@ -1,4 +1,4 @@
-//! Ranges of numbers, few of them.
+//! Ranges of record numbers, few of them: how hub and cloud tell each other what is there.
 
 /// A range: the first number, and the first that is not in it.
 pub type Range = (u64, u64);
