@@ -138,6 +138,12 @@ kinds! {
     SettingsRefused "settings.refused" Medium,
     /// The connection to the cloud changed.
     UplinkChanged "uplink.changed" Info,
+    /// The cloud does not believe the hub's log, or is not believed.
+    UplinkRefused "uplink.refused" High,
+    /// The cloud takes nothing of the hub's log at the moment.
+    UplinkDelayed "uplink.delayed" Low,
+    /// The cloud has less of the hub's log than it had witnessed.
+    UplinkLost "uplink.cloud-lost" High,
     /// The store takes no writes.
     StoreDegraded "store.degraded" High,
     /// The store takes writes again.

@@ -5,6 +5,7 @@ use crate::{
     effect::Occasion,
     record::{Record, rfc3339},
     update::{OwnNews, ReleaseNote},
+    uplink::Finding,
 };
 use protocol::{
     definition::{Role, SettingValue},
@@ -170,6 +171,8 @@ pub enum Input {
     CloudAsk(CloudAsk),
     /// The connection to the cloud changed.
     Uplink(Uplink),
+    /// What the cloud says about the hub's log.
+    LogAtCloud(Finding),
     /// The store's state changed.
     Store(StoreState),
     /// Time has passed.

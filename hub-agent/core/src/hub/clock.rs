@@ -6,6 +6,7 @@ use crate::{
     effect::Write,
     event::EventKind,
     input::{StoreState, Uplink},
+    uplink::Finding,
 };
 use protocol::{
     id::{ComponentId, Digest},
@@ -118,5 +119,19 @@ impl Hub {
         let refusal = (!trusted).then_some(protocol::refusal::Refusal::IdentityMismatch);
         let details = Details::failed(is_down);
         self.event_with(EventKind::UplinkChanged, None, refusal, text, details);
+    }
+
+    /// The cloud says something about the hub's log that its owner should know. A word of the cloud alone does not make
+    /// the log a damaged one; its own signature under a longer log, which the shell checked, does.
+    pub(super) fn log_at_cloud(&mut self, found: Finding) {
+        let kind = match found {
+            Finding::Fine => return,
+            Finding::Refused(_) if found.heals() => EventKind::UplinkDelayed,
+            Finding::Refused(_) | Finding::Untrusted => EventKind::UplinkRefused,
+            Finding::Lost { .. } => EventKind::UplinkLost,
+            Finding::SetBack { .. } => EventKind::LogDamaged,
+        };
+        let details = Details::because(found.word().unwrap_or_default());
+        self.event_with(kind, None, None, found.text(), details);
     }
 }

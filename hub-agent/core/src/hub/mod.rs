@@ -264,6 +264,7 @@ impl Hub {
             Input::SettingsRead(refused) => self.settings_read(refused),
             Input::CloudAsk(ask) => self.cloud_asks(ask),
             Input::Uplink(uplink) => self.uplink(uplink),
+            Input::LogAtCloud(found) => self.log_at_cloud(found),
             Input::Store(state) => self.store_changed(state),
             Input::Tick => self.tick(),
         }

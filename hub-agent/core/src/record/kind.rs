@@ -173,6 +173,9 @@ kinds! {
     72 StoreRecovered "store.recovered" Info Success EventLog/6 #[doc = "The store takes writes again."]
     73 StoreBehind "store.behind" Critical Failure EventLog/99 #[doc = "The store lost its end: the log knows of more than it does."]
     74 NoticeUndelivered "notice.undelivered" Medium Failure Network/99 #[doc = "A notice of an incident does not arrive where it should."]
+    75 UplinkRefused "uplink.refused" High Denied EventLog/99 #[doc = "The cloud does not believe the hub's log, or is not believed."]
+    76 UplinkDelayed "uplink.delayed" Low Denied EventLog/99 #[doc = "The cloud takes nothing of the hub's log at the moment."]
+    77 UplinkLost "uplink.cloud-lost" High Failure EventLog/99 #[doc = "The cloud has less of the hub's log than it had witnessed."]
 }
 
 impl From<EventKind> for RecordKind {
@@ -232,6 +235,9 @@ impl From<EventKind> for RecordKind {
             EventKind::SettingsRead => Self::SettingsRead,
             EventKind::SettingsRefused => Self::SettingsRefused,
             EventKind::UplinkChanged => Self::UplinkChanged,
+            EventKind::UplinkRefused => Self::UplinkRefused,
+            EventKind::UplinkDelayed => Self::UplinkDelayed,
+            EventKind::UplinkLost => Self::UplinkLost,
             EventKind::StoreDegraded => Self::StoreDegraded,
             EventKind::StoreRecovered => Self::StoreRecovered,
             EventKind::NoticeUndelivered => Self::NoticeUndelivered,

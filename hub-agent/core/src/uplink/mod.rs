@@ -51,6 +51,8 @@ pub enum Step {
 pub enum Finding {
     /// All is well.
     Fine,
+    /// The witness is not the one it was at first, or its signature does not hold.
+    Untrusted,
     /// It refused something.
     Refused(UplinkRefusal),
     /// It has less than it witnessed: so many records up to which nothing is missing, of so many.
@@ -60,13 +62,50 @@ pub enum Finding {
         /// What it had witnessed.
         witnessed: u64,
     },
-    /// It has or witnessed more than there is here: this log was set back.
+    /// It witnessed more than there is here, and the log's own signature is under that: this log was set back.
     SetBack {
         /// Records there.
         there: u64,
         /// Records here.
         here: u64,
     },
+}
+
+impl Finding {
+    /// The stable word; nothing when all is well.
+    #[must_use]
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Fine => None,
+            Self::Untrusted => Some("witness-changed"),
+            Self::Refused(why) => Some(why.word()),
+            Self::Lost { .. } => Some("cloud-lost"),
+            Self::SetBack { .. } => Some("set-back"),
+        }
+    }
+
+    /// What an owner reads.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::Fine => "the cloud has the log".to_owned(),
+            Self::Untrusted => "the cloud witnesses with another key than at first: ask its operator; if that is right, remove pki/witness.pub".to_owned(),
+            Self::Refused(why) if self.heals() => format!("the cloud takes nothing of the log: {why}; it is asked again"),
+            Self::Refused(why) => format!("the cloud does not believe the log: {why}; compare: hub-agent log verify"),
+            Self::Lost { held, witnessed } => format!(
+                "the cloud witnessed {witnessed} records and has {held} without a gap; the rest is sent again"
+            ),
+            Self::SetBack { there, here } => format!(
+                "the cloud witnessed {there} records of this log and there are {here}: it was set back; compare with the cloud's head: hub-agent log verify"
+            ),
+        }
+    }
+
+    /// Whether time may heal it.
+    #[must_use]
+    pub fn heals(self) -> bool {
+        matches!(self, Self::Refused(UplinkRefusal::TooMany | UplinkRefusal::NoRoom))
+    }
 }
 
 /// The state of the sending.
@@ -181,7 +220,8 @@ impl Lanes {
         self.wished.is_none_or(|since| since + WITNESS_EVERY <= now)
     }
 
-    /// The cloud says what it has, why it refused something, and up to where it witnessed.
+    /// The cloud says what it has, why it refused something, and up to where it witnessed; the last only when both
+    /// signatures hold.
     pub fn answer(
         &mut self,
         held: Ranges,
@@ -191,7 +231,6 @@ impl Lanes {
     ) -> Finding {
         let first = !std::mem::replace(&mut self.answered, true);
         self.asked = None;
-        let there = held.end().max(witnessed.unwrap_or(0));
         let remembered = self.witnessed;
         self.witnessed = remembered.max(witnessed.unwrap_or(0));
         self.held = held;
@@ -199,14 +238,16 @@ impl Lanes {
         if first {
             self.begin();
         }
-        if let Some(refusal) = refusal {
-            let heals = matches!(refusal, UplinkRefusal::TooMany | UplinkRefusal::NoRoom);
-            self.pause(if heals { REFUSED.0 } else { REFUSED.1 }, now);
-            return Finding::Refused(refusal);
-        }
+        let there = witnessed.unwrap_or(0);
         if there > self.size {
             self.pause(REFUSED.1, now);
             return Finding::SetBack { there, here: self.size };
+        }
+        let beyond = self.held.end() > self.size;
+        if let Some(why) = refusal.or(beyond.then_some(UplinkRefusal::SetBack)) {
+            let found = Finding::Refused(why);
+            self.pause(if found.heals() { REFUSED.0 } else { REFUSED.1 }, now);
+            return found;
         }
         let has = self.held.prefix();
         if first && has < remembered {

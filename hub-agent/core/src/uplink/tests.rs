@@ -109,7 +109,7 @@ impl World {
 
     fn settle(&mut self) {
         for _ in 0..200_000 {
-            if self.cloud.held.covers((0, self.size)) && self.cloud.witnessed == self.size {
+            if self.lanes.waiting() == 0 && self.cloud.witnessed == self.size {
                 return;
             }
             self.step(256);
@@ -242,11 +242,19 @@ fn tells_a_cloud_that_lost_something_and_a_log_that_was_set_back() {
     let found = lanes.answer(Ranges::new([(0, 300)]), None, Some(200), SECOND);
     assert_eq!(found, Finding::Lost { held: 300, witnessed: 400 });
     assert_eq!(lanes.next(SECOND), Step::Read { from: 300, most: 200, fresh: true });
-    for (held, witnessed) in [(600, 100), (100, 600)] {
-        let mut lanes = Lanes::new(2_000, 400);
+    let set_back = Finding::SetBack { there: 600, here: 500 };
+    let refused = Finding::Refused(UplinkRefusal::SetBack);
+    for (held, witnessed, refusal, told) in [
+        (100, 600, None, set_back),
+        (100, 600, Some(UplinkRefusal::SetBack), set_back),
+        // Without the log's own signature it is the cloud's word only.
+        (600, 100, None, refused),
+        (100, 100, Some(UplinkRefusal::SetBack), refused),
+    ] {
+        let mut lanes = Lanes::new(2_000, 100);
         lanes.connected(500, SECOND);
-        let found = lanes.answer(Ranges::new([(0, held)]), None, Some(witnessed), SECOND);
-        assert_eq!(found, Finding::SetBack { there: 600, here: 500 });
+        let found = lanes.answer(Ranges::new([(0, held)]), refusal, Some(witnessed), SECOND);
+        assert_eq!(found, told);
         assert!(matches!(lanes.next(SECOND), Step::Wait(time) if time > PATIENCE));
     }
 }
