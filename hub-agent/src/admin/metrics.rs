@@ -41,6 +41,20 @@ pub(super) fn text(cell: &HubCell) -> String {
         "gauge",
         vec![(String::new(), connected)],
     );
+    let (at, size) = (cell.at_cloud(), cell.log_size());
+    let one = |value: u64| vec![(String::new(), value)];
+    family("hub_log_records", "Records in the state log", "gauge", one(size));
+    let waiting = one(at.waiting(size));
+    family("hub_uplink_waiting", "Records that the cloud does not have", "gauge", waiting);
+    let witnessed = one(at.witnessed.map_or(0, |(size, _)| size));
+    family("hub_uplink_witnessed", "Records that the cloud witnessed", "gauge", witnessed);
+    let (frames, records) = (one(at.frames), one(at.records));
+    family("hub_uplink_frames_total", "Frames of the log sent to the cloud", "counter", frames);
+    family("hub_uplink_records_total", "Records in these frames", "counter", records);
+    let refusals = at.refusals.iter().map(|(word, count)| (*word, *count)).collect();
+    let help = "Frames of the log that were refused, and what else is wrong at the cloud";
+    family("hub_uplink_refusals_total", help, "counter", labelled("reason", refusals));
+    drop(at);
     for (name, help, value) in cell.handle().stats() {
         family(&format!("hub_mqtt_{name}_total"), help, "counter", vec![(String::new(), value)]);
     }

@@ -251,6 +251,7 @@ fn status(cell: &HubCell) -> Value {
         "status": status,
         "listens": { "mqtt": cell.mqtt_address(), "est": cell.est_address() },
         "mqtt": mqtt,
+        "log_at_cloud": cell.settings().cloud.as_ref().map(|_| cell.at_cloud().view(cell.log_size())),
     })
 }
 

@@ -388,12 +388,30 @@ fn status(hub: &Hub, output: &Output) -> Result<(), Failure> {
                     [show::text(&status["cloud"]["state"]), show::text(&status["cloud"]["why"])]
                         .join(" "),
                 ],
+                vec!["log at the cloud".into(), log_words(&answer["log_at_cloud"])],
                 vec!["messages".into(), show::text(&status["messages"])],
                 vec!["refusals".into(), if refusals.is_empty() { "none".into() } else { refusals }],
             ],
         );
     });
     Ok(())
+}
+
+/// How far the cloud has the log.
+fn log_words(log: &Value) -> String {
+    if log.is_null() {
+        return "no cloud is set".into();
+    }
+    let word = |key: &str| show::text(&log[key]);
+    let mut words = format!("{} of {} records wait", word("waiting"), word("records"));
+    words += &match log["witnessed"].as_u64() {
+        Some(size) => format!("; it witnessed {size} at {}", word("since")),
+        None => "; it witnessed nothing since this start".into(),
+    };
+    if !log["refused"].is_null() {
+        words += &format!("; refused: {}", word("refused"));
+    }
+    words
 }
 
 fn own_words(own: &Value) -> String {

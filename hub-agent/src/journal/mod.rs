@@ -5,11 +5,13 @@ mod entry;
 mod key;
 mod open;
 mod questions;
+mod shipment;
 
 pub use entry::{subject_of, view};
 pub use key::{LogKey, PUBLIC};
 pub use open::{Journal, JournalSettings, head_of, next_origin, origin, set_aside};
 pub use questions::{Ask, Gone, Question};
+pub use shipment::{Shipment, Size};
 
 use crate::store::StoreError;
 use hub_core::record::Record;

@@ -1,6 +1,6 @@
 //! Opening the log, and opening it again when the disk failed under it.
 
-use super::{PORTION, key::LogKey};
+use super::{PORTION, key::LogKey, shipment::Size};
 use crate::store::{StoreError, whole_key};
 use hub_core::record::Keep;
 use state_log::{Error, FileVault, Head, KeyFault, Log, Opening, Refusal, Retention, Settings};
@@ -45,6 +45,7 @@ pub struct Journal {
     log: Option<Log>,
     /// The newest head that was durable: a log that is behind it was set back.
     head: Option<Head>,
+    size: Size,
 }
 
 impl Journal {
@@ -70,7 +71,7 @@ impl Journal {
     /// When it is damaged, or cannot be read or written.
     pub fn open(settings: JournalSettings) -> Result<(Self, Opening), StoreError> {
         let head = settings.at_least;
-        let mut journal = Self { settings, log: None, head };
+        let mut journal = Self { settings, log: None, head, size: Size::default() };
         let opening = journal.reopen()?;
         Ok((journal, opening))
     }
@@ -88,8 +89,15 @@ impl Journal {
         published.map_err(|error| broken(&error))?;
         let opened = Log::open(folder, how, Box::new(key), Box::new(vault), self.head);
         let (log, opening) = opened.map_err(store_error)?;
+        self.size.set(log.size());
         self.log = Some(log);
         Ok(opening)
+    }
+
+    /// Tells how large the log is, from whatever thread.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.size.clone()
     }
 
     pub(super) fn take(&mut self) -> Option<Log> {
@@ -108,6 +116,7 @@ impl Journal {
         let done = act(log);
         let checkpoint = log.checkpoint();
         self.head = Some(Head { size: checkpoint.size, root: checkpoint.root });
+        self.size.set(checkpoint.size);
         if matches!(done, Err(Error::Reopen)) {
             self.log = None;
         }

@@ -7,15 +7,13 @@ use hub_core::record::{ocsf, syslog};
 use protocol::id::ComponentId;
 use serde_json::{Value, json};
 use state_log::{Deletion, EraseReceipt, Erasure, PassReceipt, Query};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::OwnedSemaphorePermit;
 
-/// A question and who waits for its answer.
+/// Something to do with the log on the store's thread.
 pub struct Ask {
-    /// What.
-    pub question: Question,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<Value, StoreError>>,
-    /// Its place in the queue, given back when it was answered.
+    /// What; whoever waits is told by it.
+    pub work: Box<dyn FnOnce(&mut Journal) + Send>,
+    /// Its place in the queue, given back when it was done.
     pub place: OwnedSemaphorePermit,
 }
 

@@ -1,5 +1,6 @@
 //! The line to the maker's cloud: one MQTT 5 connection with mutual TLS, always tried again.
 
+use super::shipping::Shipping;
 use crate::{
     pki::{PkiError, files, maker, signatures_of_inner},
     run::HubCell,
@@ -10,7 +11,7 @@ use mqtt_endpoint::tls::provider;
 use protocol::{
     cbor::{self, DecodeError},
     id::{Digest, Note},
-    message::{CloudAnswer, CloudAsk, CloudHello, Lost, V1},
+    message::{CloudAnswer, CloudAsk, CloudHello, Lost, UplinkAck, V1},
     refusal::Refusal,
     topic::{FromCloud, Route, ToCloud},
 };
@@ -122,8 +123,9 @@ pub async fn run(cell: Rc<HubCell>, link: Link) {
     options.set_network_options(network);
     let (client, mut events) = AsyncClient::new(options, QUEUE);
     let mut wait = BACKOFF.0;
+    let mut shipping = Shipping::new(cell.clone(), link.settings.drain).await;
     loop {
-        let why = serve(&cell, &link, &client, &mut events, &mut wait).await;
+        let why = serve(&cell, &link, (&client, &mut events), &mut shipping, &mut wait).await;
         cell.apply(Input::Uplink(Uplink::Down(why)));
         tokio::time::sleep(jittered(wait)).await;
         wait = (wait * 2).min(BACKOFF.1);
@@ -134,8 +136,8 @@ pub async fn run(cell: Rc<HubCell>, link: Link) {
 async fn serve(
     cell: &Rc<HubCell>,
     link: &Link,
-    client: &AsyncClient,
-    events: &mut EventLoop,
+    (client, events): (&AsyncClient, &mut EventLoop),
+    shipping: &mut Shipping,
     wait: &mut Duration,
 ) -> String {
     let mut status = tokio::time::interval(STATUS_EVERY);
@@ -148,14 +150,18 @@ async fn serve(
                     *wait = BACKOFF.0;
                     up = true;
                     connected(cell, link, client);
+                    shipping.connected();
                 }
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
-                    said(cell, client, &publish.topic, &publish.payload).await;
+                    said(cell, client, shipping, (&publish.topic, &publish.payload)).await;
                 }
                 Ok(_) => {}
                 Err(error) => return error.to_string(),
             },
             _ = status.tick(), if up => report(cell, client, &mut shown),
+            ready = shipping.next(), if up => {
+                ready.into_iter().for_each(|ready| shipping.send(client, ready));
+            }
         }
     }
 }
@@ -165,14 +171,19 @@ fn connected(cell: &HubCell, link: &Link, client: &AsyncClient) {
     if let Some(key) = seen {
         cell.apply(Input::Uplink(Uplink::Up(key)));
     }
-    for what in [FromCloud::Hello, FromCloud::Ask] {
+    for what in [FromCloud::Hello, FromCloud::Ask, FromCloud::LogAck] {
         let topic = Route::FromCloud(cell.ca().hub_id(), what).to_string();
         // A full queue means that the connection is gone; the next one subscribes again.
         let _ = client.try_subscribe(topic, QoS::AtLeastOnce);
     }
 }
 
-async fn said(cell: &Rc<HubCell>, client: &AsyncClient, topic: &[u8], payload: &[u8]) {
+async fn said(
+    cell: &Rc<HubCell>,
+    client: &AsyncClient,
+    shipping: &mut Shipping,
+    (topic, payload): (&[u8], &[u8]),
+) {
     let route = std::str::from_utf8(topic).ok().and_then(|topic| Route::parse(topic).ok());
     let Some(Route::FromCloud(hub, what)) = route else { return };
     if hub != cell.ca().hub_id() {
@@ -188,8 +199,10 @@ async fn said(cell: &Rc<HubCell>, client: &AsyncClient, topic: &[u8], payload: &
             Ok(ask) => asked(cell, client, ask).await,
             Err(error) => malformed(cell, "ask", &error),
         },
-        // The hub sends nothing yet that this would answer.
-        FromCloud::LogAck => {}
+        FromCloud::LogAck => match cbor::decode::<UplinkAck>(payload, limit) {
+            Ok(ack) => shipping.answered(&ack),
+            Err(error) => malformed(cell, "log/ack", &error),
+        },
     }
 }
 

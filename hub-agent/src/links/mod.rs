@@ -3,3 +3,4 @@
 pub mod cloud;
 pub mod components;
 pub mod enrolment;
+mod shipping;

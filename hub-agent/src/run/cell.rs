@@ -1,16 +1,17 @@
 //! The hub with everything around it that one loop shares: every input goes through [`HubCell::apply`].
 
 use super::{
+    at_cloud::AtCloud,
     batch::{Batches, Deferred},
     clock::Clock,
     events::EventRing,
     shutdown,
 };
 use crate::{
-    journal::{Ask, Question},
+    journal::{Ask, Journal, Question, Shipment, Size},
     pki::{PkiError, ca::HubCa, maker::Maker, signer::Signer, verify::Revoked},
     settings::Settings,
-    store::{ASKS, Committer, Completion, Job, StoreError},
+    store::{ASKS, Committer, Completion, Job, SHIPPED, StoreError},
     telemetry,
     updates::{BlockServer, Repository},
 };
@@ -28,7 +29,7 @@ use protocol::{
     topic::{Down, Route},
 };
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, RefMut},
     net::{Ipv4Addr, SocketAddr},
     rc::Rc,
     sync::Arc,
@@ -79,6 +80,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The settings.
     pub settings: Settings,
+    /// Tells how large the log is.
+    pub log_size: Size,
 }
 
 /// The running daemon's state.
@@ -105,6 +108,12 @@ pub struct HubCell {
     passwords: Arc<Semaphore>,
     /// Places for questions about the log.
     questions: Arc<Semaphore>,
+    /// The place of the one who reads it for the cloud.
+    shipping: Arc<Semaphore>,
+    log_size: Size,
+    /// There may be more in the log.
+    recorded: Notify,
+    at_cloud: RefCell<AtCloud>,
     /// There may be something to commit.
     dirty: Notify,
     /// An event was added.
@@ -119,8 +128,8 @@ impl HubCell {
     /// Puts the parts together.
     #[must_use]
     pub fn new(parts: Parts) -> Rc<Self> {
-        let Parts { hub, events, ca, signer, makers, committer, handle, blocks, clock, settings } =
-            parts;
+        let Parts { hub, events, ca, signer, makers, committer, .. } = parts;
+        let Parts { handle, blocks, clock, settings, log_size, .. } = parts;
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let cell = Rc::new(Self {
             hub: RefCell::new(hub),
@@ -142,6 +151,10 @@ impl HubCell {
             setup_code: Cell::new(None),
             passwords: Arc::new(Semaphore::new(1)),
             questions: Arc::new(Semaphore::new(ASKS)),
+            shipping: Arc::new(Semaphore::new(SHIPPED)),
+            log_size,
+            recorded: Notify::new(),
+            at_cloud: RefCell::default(),
             dirty: Notify::new(),
             happened: Notify::new(),
             addresses: Cell::new((nowhere, None)),
@@ -548,6 +561,7 @@ impl HubCell {
         }
         if let Some((first, records)) = recorded {
             self.apply(Input::Recorded { first, records });
+            self.recorded.notify_one();
         }
         self.commit(false);
     }
@@ -557,10 +571,67 @@ impl HubCell {
     /// # Errors
     /// When the log cannot answer, or too many questions wait.
     pub async fn ask_log(&self, question: Question) -> Result<serde_json::Value, StoreError> {
+        let answer = self.with_log(&self.questions, move |log| log.answer(question)).await;
+        // The log may have written an act of its own.
+        self.recorded.notify_one();
+        answer
+    }
+
+    /// Reads records for the cloud, in a place of their own: nobody's question waits for it, and it for nobody's.
+    ///
+    /// # Errors
+    /// When the log cannot be read, or is being read already.
+    pub async fn ship_log(&self, from: u64, most: usize) -> Result<Shipment, StoreError> {
+        self.with_log(&self.shipping, move |log| log.shipment(from, most)).await
+    }
+
+    /// Keeps a head that the cloud witnessed.
+    ///
+    /// # Errors
+    /// When it contradicts the log, or cannot be written.
+    pub async fn keep_head(
+        &self,
+        note: String,
+        witness: state_log::Verifier,
+    ) -> Result<(), StoreError> {
+        self.with_log(&self.questions, move |log| log.keep_head(&note, &witness)).await
+    }
+
+    /// The largest size of the log that a cloud witnessed, as far as the log remembers.
+    ///
+    /// # Errors
+    /// When too many questions wait.
+    pub async fn witnessed(&self) -> Result<u64, StoreError> {
+        self.with_log(&self.questions, |log| log.witnessed()).await
+    }
+
+    /// Records in the log.
+    #[must_use]
+    pub fn log_size(&self) -> u64 {
+        self.log_size.get()
+    }
+
+    /// Waits until records were added, or may have been.
+    pub async fn recorded(&self) {
+        self.recorded.notified().await;
+    }
+
+    /// How far the log is at the cloud.
+    pub fn at_cloud(&self) -> RefMut<'_, AtCloud> {
+        self.at_cloud.borrow_mut()
+    }
+
+    async fn with_log<T: Send + 'static>(
+        &self,
+        places: &Arc<Semaphore>,
+        work: impl FnOnce(&mut Journal) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let (answer, waiter) = oneshot::channel();
         let busy = || StoreError::Log("it is busy; ask again".into());
-        let place = self.questions.clone().try_acquire_owned().map_err(|_| busy())?;
-        let job = Job::Ask(Box::new(Ask { question, answer, place }));
+        let place = places.clone().try_acquire_owned().map_err(|_| busy())?;
+        // Whoever asked may be gone.
+        let work = Box::new(move |log: &mut Journal| drop(answer.send(work(log))));
+        let job = Job::Ask(Box::new(Ask { work, place }));
         self.committer.borrow().submit(job).map_err(|_| busy())?;
         waiter.await.map_err(|_| StoreError::Log("the store's thread ended".into()))?
     }

@@ -1,5 +1,6 @@
 //! The daemon: one thread with one loop, and the store's thread beside it.
 
+mod at_cloud;
 mod batch;
 mod cell;
 mod clock;
@@ -7,6 +8,7 @@ mod definitions;
 mod events;
 mod shutdown;
 
+pub use at_cloud::AtCloud;
 pub use cell::{CUT_OFF, Ended, HubCell, Leave, Parts};
 pub use clock::Clock;
 pub use events::EventRing;
@@ -94,6 +96,7 @@ pub async fn daemon(
         open_log(&settings, &ca, at_least, (&mut hub, &clock))?;
     let ahead = log.ahead_of_store()?;
     disk.commit(&log.remembered().into_iter().collect())?;
+    let log_size = log.size();
     let (committer, completions) = Committer::start(disk, log)?;
     let handle = Handle::new(settings.mqtt.clone());
     let signer = ca.signer(clock.now().wall)?;
@@ -111,6 +114,7 @@ pub async fn daemon(
         blocks,
         clock,
         settings,
+        log_size,
     };
     let cell = HubCell::new(parts);
     if let Some(trouble) = trouble {

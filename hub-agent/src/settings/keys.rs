@@ -80,6 +80,11 @@ pub const KEYS: &[Key] = &[
     key("cloud.certificate", "", "PEM file with the hub's certificate for the cloud"),
     key("cloud.key", "", "PEM file with its key, readable by the daemon only"),
     key(
+        "cloud.drain",
+        "2000",
+        "records of the state log a second that go to the cloud after an outage; new ones go first and at once",
+    ),
+    key(
         "updates.mirrors",
         "",
         "addresses of the update repository, with commas: https://host/path, or dir:///path for a USB stick; empty: no updates",

@@ -127,6 +127,8 @@ pub struct CloudSettings {
     pub certificate: PathBuf,
     /// PEM file with its key.
     pub key: PathBuf,
+    /// Records of the state log's backlog a second.
+    pub drain: u32,
 }
 
 /// Where updates come from.
@@ -436,6 +438,7 @@ impl Reader<'_> {
             roots: needed("cloud.roots")?.into(),
             certificate: needed("cloud.certificate")?.into(),
             key: needed("cloud.key")?.into(),
+            drain: self.count("cloud.drain")?,
         }))
     }
 

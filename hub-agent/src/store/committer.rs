@@ -20,6 +20,9 @@ const UNDER_WAY: usize = 1;
 /// the way of a commit.
 pub const ASKS: usize = 8;
 
+/// Portions of the log that are being read for the cloud: one after the other, in a place of their own.
+pub const SHIPPED: usize = 1;
+
 /// What the thread is asked.
 pub enum Job {
     /// Make this durable.
@@ -59,7 +62,7 @@ impl Committer {
     /// # Errors
     /// When the system has no thread left.
     pub fn start(disk: Disk, log: Journal) -> std::io::Result<(Self, mpsc::Receiver<Completion>)> {
-        let (jobs, work) = sync_channel(UNDER_WAY + ASKS);
+        let (jobs, work) = sync_channel(UNDER_WAY + ASKS + SHIPPED);
         let (done, completions) = mpsc::channel(UNDER_WAY + 1);
         let thread = std::thread::Builder::new()
             .name("store".into())
@@ -100,16 +103,14 @@ fn run(mut disk: Disk, mut log: Journal, work: &Receiver<Job>, done: &mpsc::Send
         let completion = match job {
             Job::Commit { id, batch, records } => both(&mut disk, &mut log, id, batch, records),
             Job::Ask(ask) => {
-                let Ask { question, answer, place } = *ask;
+                let Ask { work, place } = *ask;
                 let before = log.remembered();
-                let answered = log.answer(question);
+                work(&mut log);
                 let after = log.remembered();
                 if after != before {
                     // The log acted by itself. Where this fails, the next commit says how far it is.
                     drop(commit(&mut disk, &after.into_iter().collect()));
                 }
-                // Whoever asked may be gone.
-                drop(answer.send(answered));
                 drop(place);
                 continue;
             }

@@ -8,7 +8,7 @@ mod committer;
 mod disk;
 mod seal;
 
-pub use committer::{ASKS, Committer, Completion, Job};
+pub use committer::{ASKS, Committer, Completion, Job, SHIPPED};
 pub use disk::{Batch, Disk, DiskSettings, Durability, Stored, whole_key};
 pub use seal::Seal;
 

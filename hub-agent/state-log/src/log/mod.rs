@@ -174,6 +174,12 @@ impl Log {
         &self.head
     }
 
+    /// The log's name and public key.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        &self.log
+    }
+
     /// Bytes of all segments and of their indexes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
