@@ -49,9 +49,48 @@ impl Cloud {
         Self::run(executable, folder, &["--repository-listen", "127.0.0.1:0"])
     }
 
+    /// Ends it as a power cut does.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        Ok(self.process.kill()?)
+    }
+
+    /// Starts the cloud of this folder again, at the same address.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn again(&mut self, executable: &Executable) -> anyhow::Result<()> {
+        self.kill()?;
+        let address = self.address.replace("localhost", "127.0.0.1");
+        *self = Self::serve(executable, &self.folder.clone(), &["--listen", &address])?;
+        Ok(())
+    }
+
+    /// Asks its command line about hubs' logs, in JSON.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn log(&self, executable: &Executable, args: &[&str]) -> anyhow::Result<String> {
+        let done = Command::new(&executable.0)
+            .args(["cloud-stub", "log", args[0]])
+            .arg(&self.folder)
+            .arg("--json")
+            .args(&args[1..])
+            .output()?;
+        let complaint = String::from_utf8_lossy(&done.stderr).into_owned();
+        anyhow::ensure!(done.status.success(), "{complaint}");
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+
     fn run(executable: &Executable, folder: &Path, more: &[&str]) -> anyhow::Result<Self> {
         let made = Command::new(&executable.0).args(["cloud-stub", "init"]).arg(folder).status()?;
         anyhow::ensure!(made.success(), "the cloud's folder could not be made");
+        Self::serve(executable, folder, more)
+    }
+
+    fn serve(executable: &Executable, folder: &Path, more: &[&str]) -> anyhow::Result<Self> {
         let more = more.iter().map(PathBuf::from);
         let args: Vec<_> =
             [PathBuf::from("run"), folder.to_owned()].into_iter().chain(more).collect();

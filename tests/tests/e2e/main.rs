@@ -26,3 +26,4 @@ mod revocation;
 mod scene;
 mod state_log;
 mod updates;
+mod uplink;
