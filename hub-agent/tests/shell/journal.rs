@@ -193,7 +193,7 @@ fn records_of_a_component_within_a_time_are_taken_out_and_no_others() {
     let (mut log, _) = Journal::open(settings(folder.path())).unwrap();
     let times = [10, 20, 30, 40].map(|at| record(at, RecordKind::Health));
     let hubs = Record::new(Timestamp(25), RecordKind::SettingsRead);
-    write(&mut log, &[&times[..], &[hubs.clone()]].concat());
+    write(&mut log, &[&times[..], std::slice::from_ref(&hubs)].concat());
     let whose = What::Subject(*times[0].component.unwrap().as_bytes());
     let receipt = ask(&mut log, Gone::Records(Deletion { what: whose, times: (20, 40) }));
     assert_eq!(receipt["records"], 2, "{receipt:#}");

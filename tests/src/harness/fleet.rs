@@ -70,19 +70,6 @@ impl Fleet {
     /// # Errors
     /// When it cannot be started.
     pub fn start(executable: &Executable, hub: &Hub, plan: FleetPlan) -> anyhow::Result<Self> {
-        Self::start_with(executable, hub, plan, &[])
-    }
-
-    /// Starts a fleet with further arguments of the simulator.
-    ///
-    /// # Errors
-    /// When it cannot be started.
-    pub fn start_with(
-        executable: &Executable,
-        hub: &Hub,
-        plan: FleetPlan,
-        more: &[&str],
-    ) -> anyhow::Result<Self> {
         fs::create_dir_all(&plan.folder)?;
         let codes = plan.folder.join("codes");
         fs::write(&codes, plan.codes.join("\n"))?;
@@ -108,8 +95,7 @@ impl Fleet {
         .into_iter()
         .chain(plan.definitions.iter().map(|file| format!("--definition={}", path(file))))
         .chain(plan.anchor.iter().map(|file| format!("--anchor={}", path(file))))
-        .chain(plan.mischief.iter().map(|word| format!("--log-mischief={word}")))
-        .chain(more.iter().map(|one| (*one).to_owned()));
+        .chain(plan.mischief.iter().map(|word| format!("--log-mischief={word}")));
         let process =
             Process::start(executable, "device-sim", args, &plan.folder.join("fleet.log"))?;
         Ok(Self { process, plan })

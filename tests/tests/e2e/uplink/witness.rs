@@ -112,7 +112,7 @@ fn a_hub_that_goes_on_with_another_history_gets_no_witness_for_it() {
 #[test]
 fn what_is_disposed_of_is_gone_at_the_cloud_as_well_and_its_tree_still_verifies() {
     let mut world = World::new(&[]);
-    let fleet = world.begin(world.plan(3), &["--log=1"]);
+    let fleet = world.begin(world.plan(3));
     fleet.bring_up(&world.scene.hub, PATIENCE, |_| {}).unwrap();
     let all = fleet.truth().unwrap();
     let (victim, other) = (all[0].id.clone().unwrap(), all[1].id.clone().unwrap());

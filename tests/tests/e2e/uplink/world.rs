@@ -44,7 +44,7 @@ impl World {
 
     /// So many components of which each records some 64 things a second.
     pub(super) fn floods(&self, count: usize) -> Fleet {
-        let fleet = self.begin(self.plan(count), &["--log=1", "--log-mischief=floods"]);
+        let fleet = self.begin(FleetPlan { mischief: Some("floods"), ..self.plan(count) });
         fleet.bring_up(&self.scene.hub, PATIENCE, |_| {}).unwrap();
         fleet
     }
@@ -55,8 +55,8 @@ impl World {
         plan
     }
 
-    pub(super) fn begin(&self, plan: FleetPlan, more: &[&str]) -> Fleet {
-        Fleet::start_with(&executable(), &self.scene.hub, plan, more).unwrap()
+    pub(super) fn begin(&self, plan: FleetPlan) -> Fleet {
+        Fleet::start(&executable(), &self.scene.hub, plan).unwrap()
     }
 
     /// How far the log is at the cloud, as the hub sees it.
