@@ -5,8 +5,8 @@ use crate::scene::executable;
 use std::time::Duration;
 use tests::harness::wait_until;
 
-/// Records that come about while the cloud is away, in a usual run and in a long one (LONG_TESTS=1): ten minutes of 200
-/// a second.
+/// Records that come about while the cloud is away, in a usual run and in a long one (LONG_TESTS=1): as many as ten
+/// minutes bring at 200 a second.
 const BACKLOG: (u64, u64) = (2_000, 120_000);
 
 /// Longest time for that.
@@ -16,7 +16,9 @@ fn backlog() -> u64 {
     if std::env::var_os("LONG_TESTS").is_some() {
         BACKLOG.1
     } else {
-        println!("SKIPPED: an outage of ten minutes at 200 records a second; LONG_TESTS=1 runs it");
+        println!(
+            "SKIPPED: an outage with 120,000 records, ten minutes at 200 a second; LONG_TESTS=1 runs it"
+        );
         BACKLOG.0
     }
 }
