@@ -75,6 +75,11 @@ impl Device {
         Self { temper, ..self }
     }
 
+    /// From now on it has this temper.
+    pub fn becomes(&mut self, temper: Temper) {
+        self.temper = temper;
+    }
+
     /// What the hub wants it to be.
     pub(super) fn configure(&mut self, payload: &[u8], now: Now) -> Vec<Output> {
         let Ok(config) = cbor::decode::<Config>(payload, payload.len()) else { return Vec::new() };

@@ -27,8 +27,13 @@ impl Device {
     /// The same device, taken over: it abuses its log like this.
     #[must_use]
     pub fn with_mischief(mut self, mischief: Mischief) -> Self {
-        self.log.mischief = Some(mischief);
+        self.abuses(mischief);
         self
+    }
+
+    /// From now on it abuses its log like this.
+    pub fn abuses(&mut self, mischief: Mischief) {
+        self.log.mischief = Some(mischief);
     }
 
     /// Something happens to it from outside: somebody opens it, or logs in at its own interface.
