@@ -5,7 +5,8 @@ use crate::{
     access::gate,
     log::{Book, Break, Came, FRESH, Fault, Verdict, age, judge, may_tell, read_head, translate},
     persist,
-    record::{Counters, Lane, Record, RecordKind, Source},
+    record::{Counters, Lane, Record, RecordKind, Source, Word},
+    update::Updates,
 };
 use protocol::{
     cbor,
@@ -17,6 +18,9 @@ use protocol::{
 
 /// Why records of a former log end.
 const NEW_LIFE: &str = "new-life";
+
+/// Marks a component's record of how an update ended that the hub brought it: the hub has its own of that.
+const OF_CAMPAIGN: &str = "campaign";
 
 /// Records of a batch that are none.
 #[derive(Default)]
@@ -110,7 +114,15 @@ impl Hub {
             }
             let age = age(&record, batch, desk.is_catching_up);
             let came = Came { at: self.now.wall, from: id, number, age };
-            self.out.records.push(translate(&record, came));
+            let mut record = translate(&record, came);
+            if Updates::is_end(record.kind) {
+                // Only the hub says that.
+                record.subject.take_if(|subject| subject.as_str() == OF_CAMPAIGN);
+                if record.lane == Lane::Live && self.updates.has_told(id, record.kind) {
+                    record.subject = Some(Word::clip(OF_CAMPAIGN));
+                }
+            }
+            self.out.records.push(record);
         }
         self.limit_log(id, batch.life, limited);
         refused

@@ -78,6 +78,9 @@ pub struct Job {
     /// Whether it was told to install on this link.
     #[serde(skip)]
     pub told_to_install: bool,
+    /// Whether the component's own record of its end came.
+    #[serde(skip)]
+    pub logged: bool,
 }
 
 impl Job {
@@ -102,6 +105,7 @@ impl Job {
             again: None,
             link: None,
             told_to_install: false,
+            logged: false,
         }
     }
 

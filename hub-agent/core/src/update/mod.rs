@@ -33,6 +33,7 @@ pub use view::{CampaignView, JobView};
 
 pub(crate) use job::KEPT;
 
+use crate::record::RecordKind;
 use protocol::{
     id::{ComponentId, Digest, Nonce},
     update::{Image, Verified},
@@ -78,9 +79,52 @@ pub(crate) struct Updates {
 }
 
 impl Updates {
+    /// Whether records of this kind tell how an update ended.
+    pub(crate) fn is_end(kind: RecordKind) -> bool {
+        use RecordKind::{UpdateFailed, UpdateInstalled, UpdateRefused};
+        matches!(kind, UpdateInstalled | UpdateFailed | UpdateRefused)
+    }
+
+    /// Whether the hub has told how a component's newest update ended, and this is the component's own record of the
+    /// same, which comes once.
+    pub(crate) fn has_told(&mut self, id: ComponentId, kind: RecordKind) -> bool {
+        let ended = |job: &&mut Job| {
+            let told = match job.outcome {
+                Some(Outcome::Confirmed) => RecordKind::UpdateInstalled,
+                Some(Outcome::Refused) => RecordKind::UpdateRefused,
+                Some(Outcome::RolledBack | Outcome::Failed) => RecordKind::UpdateFailed,
+                Some(Outcome::Cancelled) | None => return false,
+            };
+            told == kind && !job.logged
+        };
+        let job = self.jobs.get_mut(&id).filter(ended);
+        job.map(|job| job.logged = true).is_some()
+    }
+
     /// Jobs of a campaign that have not ended.
     pub(crate) fn under_way(&self, campaign: u64) -> impl Iterator<Item = &Job> {
         let jobs = self.jobs.values();
         jobs.filter(move |job| job.campaign == campaign && job.outcome.is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{id::JobId, time::Timestamp};
+
+    /// Criterion: T3.CSA.2 (negative)
+    #[test]
+    fn a_failure_that_the_hub_told_of_is_the_components_own_once() {
+        let id = ComponentId::from_key_digest(&Digest([1; 32]));
+        let job = Job::new(id, JobId([0; 16]), (1, Digest([2; 32])), Timestamp(0));
+        let mut updates = Updates::default();
+        assert!(!updates.has_told(id, RecordKind::UpdateFailed), "nothing was brought to it");
+        updates.jobs.insert(id, job);
+        assert!(!updates.has_told(id, RecordKind::UpdateFailed), "it is under way");
+        updates.jobs.get_mut(&id).unwrap().outcome = Some(Outcome::RolledBack);
+        assert!(!updates.has_told(id, RecordKind::UpdateInstalled), "that is something else");
+        assert!(updates.has_told(id, RecordKind::UpdateFailed));
+        assert!(!updates.has_told(id, RecordKind::UpdateFailed), "further ones are its own");
     }
 }

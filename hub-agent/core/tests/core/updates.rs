@@ -723,3 +723,29 @@ fn a_definition_comes_into_force_with_its_release_unless_it_is_not_the_makers_or
         assert_eq!(world.hub.campaigns().len(), 1, "the release goes on");
     }
 }
+
+/// Criterion: T3.CSA.2 (negative)
+#[test]
+fn going_back_from_software_on_trial_is_no_rollback() {
+    let (mut world, mut things, vendor) = fleet(1);
+    release(&mut world, &mut things, plain(&vendor, 2));
+    let thing = things.get_mut(&1).unwrap();
+    for step in [
+        UpdateStep::Accepted,
+        UpdateStep::Fetching,
+        UpdateStep::Verified,
+        UpdateStep::Ready,
+        UpdateStep::Installing,
+    ] {
+        thing.say(&mut world, step);
+    }
+    thing.runs = 2;
+    thing.connect(&mut world);
+    thing.say(&mut world, UpdateStep::Trial);
+    thing.runs = 1;
+    thing.connect(&mut world);
+    thing.say_why(&mut world, UpdateStep::RolledBack, Some(UpdateFault::Health));
+    assert_eq!(world.hub.firmware(id(1)).unwrap().doubt, None);
+    assert!(!world.saw(EventKind::FirmwareMismatch, None));
+    assert_eq!(world.hub.incidents().iter().count(), 0);
+}

@@ -228,7 +228,10 @@ impl Hub {
         let Some(id) = self.updates.doubted.remove(&image) else { return };
         if clean {
             let text = "path corruption: it got other bytes than the hub sent; look at what is between both";
-            return self.update_incident(id, text);
+            self.count("update-incident");
+            let details = Details::because("path-corruption");
+            self.event_with(EventKind::UpdateIncident, Some(id), None, text, details);
+            return self.suspect(id);
         }
         self.count("update-refused");
         let text = format!(

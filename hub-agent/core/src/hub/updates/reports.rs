@@ -8,7 +8,7 @@ use crate::{
     update::{Firmware, Outcome, read_report},
 };
 use protocol::{
-    id::{ComponentId, JobId, Nonce},
+    id::{ComponentId, Digest, JobId, Nonce},
     message::{UpdateFault, UpdateOrder, UpdateReport, UpdateStep},
     signed::Signed,
 };
@@ -73,7 +73,9 @@ impl Hub {
 
     fn runs(&mut self, id: ComponentId, report: UpdateReport) {
         let known = self.updates.firmware.get(&id);
-        let fell = known.is_some_and(|known| report.counter < known.counter);
+        let fell = known.is_some_and(|known| {
+            report.counter < known.counter && !self.only_tried(id, known.image)
+        });
         let UpdateReport { model, counter, name, image, anchor, fault, attacks, .. } = report;
         let verified = self
             .updates
@@ -109,6 +111,14 @@ impl Hub {
         }
         self.updates.stirred = true;
         self.close_job(id);
+    }
+
+    /// Whether a component only tried this image: its own bootloader takes it back to what it ran before.
+    fn only_tried(&self, id: ComponentId, image: Digest) -> bool {
+        let job = self.updates.jobs.get(&id).filter(|job| job.image == image);
+        job.is_some_and(|job| {
+            job.outcome != Some(Outcome::Confirmed) && job.step != Some(UpdateStep::Confirmed)
+        })
     }
 
     /// A report may end the update that it proves, or contradict what was said of it.
