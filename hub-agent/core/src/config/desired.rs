@@ -161,6 +161,23 @@ impl Configured {
         found
     }
 
+    /// What of it protects and is weaker than it shall be: settings that are neither what people wanted nor the
+    /// secure default, and interfaces that shall be closed; with words for each.
+    pub(crate) fn weakened(&self, definition: &Definition) -> Vec<(Slug, String)> {
+        let Some(seen) = self.reported.as_ref() else { return Vec::new() };
+        let declared = definition.settings.iter().filter(|setting| setting.risk != Risk::Normal);
+        let settings = declared.filter_map(|setting| {
+            let is = seen.settings.get(&setting.name)?;
+            let shall = self.desired.settings.get(&setting.name);
+            let weaker = Some(is) != shall && *is != setting.default;
+            weaker.then(|| (setting.name.clone(), format!("{} became {is}", setting.name)))
+        });
+        let closed = |name: &&Slug| !self.desired.open.contains(name);
+        let opened = seen.open.iter().filter(closed);
+        let opened = opened.map(|name| (name.clone(), format!("interface {name} was opened")));
+        settings.chain(opened).collect()
+    }
+
     /// Whether safety, security or privacy may hang on what is not as it shall be.
     pub(crate) fn may_do_harm(&self, definition: &Definition) -> bool {
         self.reported.as_ref().is_none_or(|seen| {

@@ -13,6 +13,7 @@ use crate::{
     event::EventKind,
     input::{Actor, Members, StoreState, Wish},
     persist,
+    record::{Record, RecordKind},
 };
 use protocol::{
     id::{ComponentId, Slug},
@@ -350,6 +351,7 @@ impl Hub {
             self.rolled_back(id, &text);
             return;
         }
+        let was_in_force = known.proof(kind.definition()) == Proof::InForce;
         let news = reported.security > known.security
             || known.reported.as_ref().is_none_or(|seen| !seen.says(reported));
         known.security = reported.security;
@@ -367,10 +369,22 @@ impl Hub {
         }
         let Some(known) = self.configs.get(id) else { return };
         let proof = known.proof(kind.definition());
+        if was_in_force && matches!(proof, Proof::Drifted { .. }) {
+            let weaker = known.weakened(kind.definition());
+            self.weakened(id, &weaker);
+        }
         if news {
             self.save_config(id);
         }
         self.compared(id, proof, news);
+    }
+
+    /// What protects became weaker, and nobody who may want that did.
+    fn weakened(&mut self, id: ComponentId, weaker: &[(Slug, String)]) {
+        for (name, words) in weaker {
+            let record = Record::new(self.now.wall, RecordKind::ConfigWeakened).about(id);
+            self.out.records.push(record.on(name.as_str()).saying(&shortened(words)));
+        }
     }
 
     fn compared(&mut self, id: ComponentId, proof: Proof, news: bool) {
