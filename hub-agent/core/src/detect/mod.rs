@@ -120,6 +120,12 @@ impl Detector {
         }
     }
 
+    /// Why nobody need wonder that a component is silent, if nobody need.
+    #[must_use]
+    pub fn why_silent(&self, id: ComponentId) -> Option<&'static str> {
+        self.members.get(&id)?.expected(self.product.is_uplink_up)
+    }
+
     /// Learns from a record written before the daemon started, without finding anything. Records are told
     /// in the order of their numbers; those of the last week are enough.
     pub fn restore(&mut self, record: &Record, number: u64, now: input::Now) {

@@ -9,6 +9,15 @@ use std::{collections::VecDeque, time::Duration};
 /// Intervals without a sign of life, or without a record.
 const INTERVALS: u32 = 3;
 
+/// Spans between batches of a log that are looked at, batches nearer than this are one, and how long a component may
+/// always wait with the next.
+const GAPS: usize = 6;
+const BURST_MS: u64 = 5_000;
+const LEAST_LOG_MS: u64 = 300_000;
+
+/// After so long without a sign of life, or two of its intervals, a component was away.
+const AWAY_MS: u64 = 180_000;
+
 /// Losses within this time are one event.
 const MASS_MS: u64 = 120_000;
 
@@ -38,8 +47,10 @@ const FLOOD_EVERY_MS: u64 = 60_000;
 pub struct Profile {
     /// How often it gives a sign of life; unknown: silence means nothing.
     pub interval: Option<Duration>,
-    /// How often it sends records; unknown: having none means nothing.
+    /// How often it sends records; unknown: as often as it turns out to do.
     pub log_interval: Option<Duration>,
+    /// Whether it may send no records, so that having none means nothing.
+    pub is_mute: bool,
     /// Hosts and ports it may talk to; unknown: nothing is undeclared. `*.maker.example` is any name below.
     pub destinations: Option<Vec<(Word, u16)>>,
 }
@@ -79,6 +90,7 @@ pub(super) struct Member {
     is_lost: bool,
     said_goodbye: bool,
     is_silent: bool,
+    pace: LogPace,
 }
 
 impl Member {
@@ -92,11 +104,18 @@ impl Member {
             is_lost: false,
             said_goodbye: false,
             is_silent: false,
+            pace: LogPace::default(),
         }
     }
 
     /// It gave a sign of life.
     pub(super) fn alive(&mut self, engine_ms: u64) {
+        // Who was away has something to send, and gets the time for it.
+        let interval = self.profile.interval.map_or(0, |span| span.as_millis() as u64);
+        if engine_ms.saturating_sub(self.alive) > AWAY_MS.max(2 * interval) {
+            self.logged = engine_ms;
+            self.pace.pauses();
+        }
         (self.alive, self.is_lost) = (engine_ms, false);
     }
 
@@ -121,6 +140,7 @@ impl Member {
         if record.source != Source::Component {
             return None;
         }
+        self.pace.logs(engine_ms.saturating_sub(self.logged), record);
         (self.logged, self.is_silent) = (engine_ms, false);
         self.clock(record)
     }
@@ -128,7 +148,8 @@ impl Member {
     /// A clock that differs from the hub's by another amount than before was set.
     fn clock(&mut self, record: &Record) -> Option<Record> {
         let original = record.original?;
-        let off = (original.0 as i64).wrapping_sub(record.at.0 as i64);
+        let then = record.at.0.saturating_sub(record.age.unwrap_or(0));
+        let off = (original.0 as i64).wrapping_sub(then as i64);
         let before = self.baseline.clock(off)?;
         let by = off.abs_diff(before);
         let was_unset = before.saturating_add_unsigned(record.at.0) < UNSET.0 as i64;
@@ -161,21 +182,68 @@ impl Member {
                 None => lost,
             });
         }
-        if !self.is_lost && !self.is_silent && over(self.profile.log_interval, self.logged) {
+        if !self.is_lost && !self.is_silent && self.withholds(now.engine_ms) {
             self.is_silent = true;
             told.push(Record::new(now.wall, RecordKind::LogStopped).about(id).because("silent"));
         }
         told
     }
 
+    /// Whether it goes on giving signs of life, but sent no record for three of the intervals that its definition
+    /// declares or that it keeps to.
+    fn withholds(&self, engine_ms: u64) -> bool {
+        let declared = self.profile.log_interval.map(|span| span.as_millis() as u64);
+        let interval = declared.or(self.pace.interval()).filter(|_| !self.profile.is_mute);
+        let Some(interval) = interval else { return false };
+        let span = interval.saturating_mul(INTERVALS.into());
+        engine_ms.saturating_sub(self.logged) >= span && self.alive >= self.logged + span / 3 * 2
+    }
+
     /// Why nobody need wonder.
-    fn expected(&self, is_uplink_up: bool) -> Option<&'static str> {
+    pub(super) fn expected(&self, is_uplink_up: bool) -> Option<&'static str> {
         match self.baseline.battery() {
             _ if self.said_goodbye => Some("goodbye"),
             Some(charge) if charge <= EMPTY => Some("low-battery"),
             _ if !is_uplink_up => Some("network"),
             _ => None,
         }
+    }
+}
+
+/// How often a component sends records, as it has done so far.
+#[derive(Clone, Debug, Default)]
+struct LogPace {
+    /// The newest spans between two batches, in milliseconds, oldest first; zero where there were fewer.
+    gaps: [u32; GAPS],
+    /// The next span is none: the component was away.
+    is_paused: bool,
+}
+
+impl LogPace {
+    fn pauses(&mut self) {
+        self.is_paused = true;
+    }
+
+    /// Records came so long after the last ones. What it sends early, because much happens, is no pace.
+    fn logs(&mut self, gap: u64, record: &Record) {
+        if record.kind == RecordKind::LogStopped {
+            // It says that it records less from now on.
+            return *self = Self::default();
+        }
+        if gap == 0 || std::mem::take(&mut self.is_paused) {
+            return;
+        }
+        if gap >= BURST_MS && self.interval().is_none_or(|known| gap >= known / 4) {
+            self.gaps.rotate_left(1);
+            self.gaps[GAPS - 1] = u32::try_from(gap).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// The longest of the newest spans, once they are as regular as a timer makes them.
+    fn interval(&self) -> Option<u64> {
+        let longest = u64::from(self.gaps.iter().copied().max()?);
+        let shortest = u64::from(self.gaps.iter().copied().min().filter(|gap| *gap > 0)?);
+        (longest <= shortest * 4).then_some(longest.max(LEAST_LOG_MS))
     }
 }
 

@@ -24,7 +24,9 @@ impl Hub {
     pub(super) fn tick(&mut self) {
         for id in self.presence.overdue(self.now.mono) {
             self.set_trust(id, TrustState::Stale, None, "silent for too long");
-            self.event(EventKind::ComponentLost, Some(id), None, "no sign of life");
+            let expected = self.detector.why_silent(id);
+            let details = expected.map_or_else(Details::default, Details::because);
+            self.event_with(EventKind::ComponentLost, Some(id), None, "no sign of life", details);
         }
         self.note_empty_policy();
         self.tell_again();

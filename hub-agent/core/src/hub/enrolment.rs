@@ -15,6 +15,7 @@ use crate::{
         record::{Origin, Record, Request},
     },
     persist,
+    record::Peer,
 };
 use protocol::{
     id::{ComponentId, Digest},
@@ -129,6 +130,9 @@ impl Hub {
         {
             self.remember_request(id, request.key, approved);
         }
+        if approved {
+            self.asked_from.insert(id, request.from);
+        }
         self.out.answer = if approved {
             Answer::Issue(IssueOrder { id, key: request.key, occasion: Occasion::Join })
         } else {
@@ -183,7 +187,8 @@ impl Hub {
     pub(super) fn reenrol(&mut self, request: &ReenrolRequest) {
         match self.check_reenrol(request) {
             Ok(occasion) => {
-                let ReenrolRequest { id, key, .. } = *request;
+                let ReenrolRequest { id, key, from, .. } = *request;
+                self.asked_from.insert(id, from);
                 self.out.answer = Answer::Issue(IssueOrder { id, key, occasion });
             }
             Err(why) => {
@@ -232,16 +237,18 @@ impl Hub {
             return;
         }
         let (now, overlap) = (self.now.wall, self.settings.overlap);
+        // Who renews from a known address has a known key from then on, wherever it connects next.
+        let peer = self.asked_from.remove(&id).map(|from| Peer {
+            fingerprint: Some(certificate.key),
+            ..Peer::from(SocketAddr::new(from, 0))
+        });
+        let details = Details { peer, ..Details::default() };
         let Some(record) = self.inventory.get_mut(id) else { return };
         let held = record.trust.hold;
         record.note(now, "certificate", "", crate::inventory::export::hex(&certificate.serial));
         record.credentials.issue(certificate, now, overlap);
-        self.event(
-            EventKind::CertIssued,
-            Some(id),
-            None,
-            if occasion == Occasion::Recovery { "after an expiry" } else { "" },
-        );
+        let text = if occasion == Occasion::Recovery { "after an expiry" } else { "" };
+        self.event_with(EventKind::CertIssued, Some(id), None, text, details);
         match occasion {
             Occasion::Renewal => {}
             // What a person must lift anyway stays as it is.

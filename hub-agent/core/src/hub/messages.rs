@@ -28,7 +28,9 @@ impl Hub {
         let (id, message) = permitted.into_parts();
         match message {
             Inbound::Announce(facts) => self.announced(id, &facts),
-            Inbound::Heartbeat(_) | Inbound::Lost => {}
+            Inbound::Heartbeat(_) => {}
+            // The endpoint says it for a component that is gone: it is no sign of life.
+            Inbound::Lost => return,
             Inbound::Bye(bye) => self.bye(id, &bye),
             Inbound::Reported(reported) => {
                 match self.flows.entry(id).or_default().admit_report(self.now.mono) {
@@ -259,12 +261,10 @@ impl Hub {
                 self.leave(id, "left the product: reset by its user");
             }
             ByeReason::Sleep | ByeReason::Restart => {
-                self.event(
-                    EventKind::ConnDown,
-                    Some(id),
-                    None,
-                    format!("says goodbye: {}", bye.reason),
-                );
+                // The connection ends right after: equal events are one, so this one has the code of both.
+                let text = format!("says goodbye: {}", bye.reason);
+                let details = Details::because("goodbye");
+                self.event_with(EventKind::ConnDown, Some(id), None, text, details);
             }
         }
     }

@@ -54,7 +54,7 @@ use protocol::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -101,6 +101,8 @@ pub struct Hub {
     links: BTreeMap<ComponentId, Link>,
     /// Members whose last sign of life is not on disk yet.
     unsaved: BTreeSet<ComponentId>,
+    /// From where the certificates that are being signed were asked for.
+    asked_from: BTreeMap<ComponentId, IpAddr>,
     /// Those of them whose turn to be written has come.
     saving: BTreeSet<ComponentId>,
     save_due: Duration,
@@ -165,6 +167,7 @@ impl Hub {
             counters: Counters::default(),
             links: BTreeMap::new(),
             unsaved: BTreeSet::new(),
+            asked_from: BTreeMap::new(),
             saving: BTreeSet::new(),
             save_due: now.mono,
             uplink: UplinkState { state: Uplink::NotConfigured, key: None, hello: None },

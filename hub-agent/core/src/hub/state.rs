@@ -259,6 +259,7 @@ impl Hub {
         let profile = Profile {
             interval: interval.map(|seconds| Duration::from_secs(u64::from(seconds))),
             log_interval: None,
+            is_mute: record.trust.hold == Some(Hold::Cloned),
             destinations: definition.map(|all| all.destinations.iter().map(named).collect()),
         };
         self.detector.enrolled(id, profile, self.now);

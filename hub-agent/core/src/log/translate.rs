@@ -78,6 +78,7 @@ pub(crate) fn translate(record: &LogRecord, came: Came) -> Record {
         counters: record.counters.as_ref().map_or(Counters::NONE, counters),
         text: record.text.as_ref().map(|text| Text::clip(text.as_str())),
         related: Some(came.number),
+        age: u64::try_from(came.age.as_millis()).ok().filter(|ms| *ms > 0),
         ..Record::new(came.at, kind)
     }
 }

@@ -63,6 +63,8 @@ int_map! {
         15 => text [?]: Text,
         /// The number of what it belongs to: of an incident, campaign or sequence.
         16 => related [?]: u64,
+        /// Milliseconds that a component kept it before it was sent.
+        17 => age [?]: u64,
     }
 }
 
@@ -87,6 +89,7 @@ impl Record {
             counters: Counters::NONE,
             text: None,
             related: None,
+            age: None,
         }
     }
 

@@ -26,6 +26,7 @@ pub(crate) fn full(kind: RecordKind) -> Record {
         .saying(&"t".repeat(999));
     record.original = Some(Timestamp(u64::MAX));
     record.related = Some(u64::MAX);
+    record.age = Some(u64::MAX);
     record.peer.as_mut().unwrap().fingerprint = Some(Digest([1; 32]));
     record.destination = Some(Destination {
         host: Some(Word::clip(&"h".repeat(99))),

@@ -16,6 +16,7 @@ mod gate;
 mod incidents;
 mod inventory;
 mod journal;
+mod life;
 mod logs;
 mod logs_abused;
 mod maker;

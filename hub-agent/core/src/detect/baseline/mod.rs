@@ -106,7 +106,10 @@ impl Baseline {
             self.contact(to, record, when, declared(to), &mut told);
         }
         if let Some(peer) = &record.peer
-            && matches!(record.kind, RecordKind::ConnUp | RecordKind::AuthSuccess)
+            && matches!(
+                record.kind,
+                RecordKind::ConnUp | RecordKind::AuthSuccess | RecordKind::CertIssued
+            )
             && self.is_new_place(peer)
         {
             told.push(first_seen(record, "new-place"));

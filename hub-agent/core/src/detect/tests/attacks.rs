@@ -238,3 +238,67 @@ fn a_component_that_mines() {
     times(&mut product, 3, 60, |_| load(99));
     product.holds("HUB-26", Severity::Medium, Some("camera"));
 }
+
+/// A product whose definitions say nothing of logs, in which all keep to five minutes.
+fn learnt() -> Product {
+    let mut product = Product::new();
+    let now = product.now();
+    let profile = || Profile { log_interval: None, ..profile() };
+    NAMES.iter().for_each(|name| product.detector.enrolled(id(name), profile(), now));
+    product.live(3600);
+    product
+}
+
+/// Signs of life of all, and records of all but one.
+fn live_but(product: &mut Product, silent: &str, seconds: u64) {
+    for second in 0..seconds {
+        if second % 20 == 0 {
+            let now = product.now();
+            NAMES.iter().for_each(|name| product.detector.alive(id(name), now));
+        }
+        if second % 300 == 0 {
+            let others = NAMES.iter().filter(|name| **name != silent);
+            others.for_each(|name| product.tell(of(name, RecordKind::Health)));
+        }
+        product.wait(1);
+    }
+}
+
+/// Criterion: T3.CSA.2 (positive)
+#[test]
+fn a_log_that_falls_silent_while_its_component_goes_on_is_noticed_after_three_of_its_usual_intervals()
+ {
+    let mut product = learnt();
+    product.is_quiet();
+    live_but(&mut product, "camera", 500);
+    product.is_quiet();
+    live_but(&mut product, "camera", 200);
+    product.holds("HUB-09", Severity::High, Some("camera"));
+    assert_eq!(product.raised().len(), 1, "of nobody else");
+}
+
+/// Criterion: T3.CSA.2 (negative)
+#[test]
+fn having_no_records_means_nothing_of_one_that_is_away_may_send_none_or_says_that_it_records_less()
+{
+    let mut away = learnt();
+    live_but(&mut away, "", 600);
+    away.tell(Record {
+        status: Status::Failure,
+        ..Record::new(Timestamp(0), RecordKind::UplinkChanged)
+    });
+    away.wait(6 * 3600);
+    away.tell(Record::new(Timestamp(0), RecordKind::UplinkChanged));
+    away.live(1800);
+    away.is_quiet();
+    let mut mute = learnt();
+    let now = mute.now();
+    let apart = Profile { is_mute: true, log_interval: None, ..profile() };
+    mute.detector.enrolled(id("camera"), apart, now);
+    live_but(&mut mute, "camera", 7200);
+    mute.is_quiet();
+    let mut less = learnt();
+    less.tell(of("camera", RecordKind::LogStopped).because("opted-out"));
+    live_but(&mut less, "camera", 7200);
+    less.is_quiet();
+}

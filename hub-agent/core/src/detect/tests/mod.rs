@@ -39,6 +39,7 @@ fn profile() -> Profile {
     Profile {
         interval: Some(Duration::from_secs(60)),
         log_interval: Some(Duration::from_secs(600)),
+        is_mute: false,
         destinations: Some(vec![
             ("*.maker.example".into(), 443),
             ("relay.maker.example".into(), 3478),
