@@ -23,6 +23,32 @@ const GREETING: u64 = 500;
 /// A clock drifts by less than this between two signs of life, in milliseconds.
 const DRIFT: u64 = 60_000;
 
+/// What may be an attack is sent within so many milliseconds.
+const URGENT: u64 = 5_000;
+
+/// Whether a record may tell of an attack, so that it does not wait for its batch.
+fn is_urgent(kind: LogKind) -> bool {
+    match kind {
+        LogKind::AuthFailure
+        | LogKind::BootMismatch
+        | LogKind::ClockJump
+        | LogKind::CommandRefused
+        | LogKind::LogStopped
+        | LogKind::NetDestination
+        | LogKind::Tamper
+        | LogKind::UpdateFailed
+        | LogKind::UpdateRefused => true,
+        LogKind::AuthSuccess
+        | LogKind::BootVerified
+        | LogKind::CommandReceived
+        | LogKind::ConfigChanged
+        | LogKind::Health
+        | LogKind::NetCounters
+        | LogKind::Restart
+        | LogKind::UpdateInstalled => false,
+    }
+}
+
 impl Device {
     /// The same device, taken over: it abuses its log like this.
     #[must_use]
@@ -34,6 +60,11 @@ impl Device {
     /// From now on it abuses its log like this.
     pub fn abuses(&mut self, mischief: Mischief) {
         self.log.mischief = Some(mischief);
+    }
+
+    /// Its battery has so much charge now, in percent.
+    pub fn has_charge(&mut self, percent: u8) {
+        self.log.vitals.charged(percent);
     }
 
     /// Something happens to it from outside: somebody opens it, or logs in at its own interface.
@@ -53,6 +84,9 @@ impl Device {
         let mut record = LogRecord::new(kind, Some(Timestamp(now.unix_ms)), uptime);
         with(&mut record);
         self.flash.log.append(&record);
+        if is_urgent(kind) && self.log.on_its_way.is_none() {
+            self.log.next = self.log.next.min(now.mono + URGENT);
+        }
     }
 
     /// Its start, what its bootloader measured, and where it will talk to.

@@ -29,11 +29,18 @@ impl Vitals {
         self.connections += 1;
     }
 
+    /// Its battery has so much charge now, in percent.
+    pub(crate) fn charged(&mut self, percent: u8) {
+        self.drained = 100 - percent.min(100);
+    }
+
     /// Load and memory; the battery of kinds that have one drains slowly and is charged again.
     pub(crate) fn health(&mut self, kind: &Slug, random: &mut ChaCha8Rng) -> LogCounters {
         let noise = (random.next_u32() % 4) as u8;
         let has_battery = matches!(kind.as_str(), "leak-sensor" | "lock" | "wall-switch");
-        self.drained = (self.drained + u8::from(random.next_u32().is_multiple_of(64))) % 80;
+        let used = u8::from(random.next_u32().is_multiple_of(64));
+        // It is charged again in time, unless something keeps it from that.
+        self.drained = if self.drained == 79 { 0 } else { (self.drained + used).min(100) };
         LogCounters {
             cpu: Percent::new(8 + noise),
             memory: Percent::new(40 + noise),
