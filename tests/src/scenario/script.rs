@@ -63,6 +63,7 @@ impl World<'_> {
             Act::Clock(step) => self.clock(index, *step),
             Act::HubClock(by) => self.hub_off += by,
             Act::Record(note) => self.record(index, note, time),
+            Act::Battery(percent) => self.actors[index].device.has_charge(*percent),
             Act::Log(sends) => self.actors[index].sends_log = *sends,
             Act::Mischief(mischief) => self.actors[index].device.abuses(*mischief),
             Act::Temper(temper) => self.actors[index].device.becomes(*temper),
@@ -163,6 +164,7 @@ impl World<'_> {
                     let [former, newest] = &self.actors[index].announced;
                     former.clone().or(newest.clone()).unwrap_or_default()
                 }
+                Payload::Passed => self.passed(index),
                 Payload::Valid => self.value(index),
             };
             self.raw(link, topic, payload);
@@ -246,6 +248,14 @@ impl World<'_> {
             }
             _ => with.clone(),
         })
+    }
+
+    /// An announcement of this life from before the newest.
+    fn passed(&self, index: usize) -> Vec<u8> {
+        let own = self.actors[index].device.announcement();
+        let Ok(mut older) = cbor::decode::<Announcement>(&own, own.len()) else { return own };
+        older.seq = older.seq.saturating_sub(1);
+        cbor::encode(&older)
     }
 
     /// What a second device says that has the same memory.

@@ -32,6 +32,9 @@ pub(super) const OWNER: Person = Person::LocalUser(0);
 /// The hub looks at the time so often, in milliseconds.
 const TICK: u64 = 1000;
 
+/// Images about which components complained are hashed anew so often.
+const REHASH: u64 = 60_000;
+
 /// While the product is brought up its owner looks so often at who wants to join.
 const APPROVE: u64 = 5000;
 
@@ -260,6 +263,7 @@ impl<'s> World<'s> {
                 self.after(TICK, Task::Tick);
                 if self.is_hub_up {
                     self.tell(Input::Tick);
+                    self.rehash();
                 }
             }
             Task::Commit => self.commit(),
@@ -285,6 +289,15 @@ impl<'s> World<'s> {
             Task::HubUp => self.hub_up()?,
         }
         Ok(())
+    }
+
+    /// The images that the hub keeps are whole here, whatever components got.
+    fn rehash(&mut self) {
+        if self.ms % REHASH == 0 {
+            for image in self.hub.doubted_images() {
+                self.tell(Input::Rehashed { image, clean: true });
+            }
+        }
     }
 
     /// Does something later.

@@ -60,6 +60,8 @@ pub enum Act {
     HubClock(i64),
     /// It notes something in its log.
     Record(Box<Note>),
+    /// Its battery has so much charge, in percent.
+    Battery(u8),
     /// It sends its log, or does not any more.
     Log(bool),
     /// It abuses its log.
@@ -178,8 +180,10 @@ pub enum Payload {
     Valid,
     /// Bytes that are no message.
     Junk,
-    /// What was sent there before.
+    /// What was sent there in the component's former life.
     Old,
+    /// What was sent there in this life, with a number that has passed.
+    Passed,
 }
 
 /// Somebody with a component's credentials.
@@ -258,8 +262,12 @@ const TOPICS: &[(&str, Topic)] = &[
     ("hub", Topic::Hub),
     ("command", Topic::Command),
 ];
-const PAYLOADS: &[(&str, Payload)] =
-    &[("valid", Payload::Valid), ("junk", Payload::Junk), ("old", Payload::Old)];
+const PAYLOADS: &[(&str, Payload)] = &[
+    ("valid", Payload::Valid),
+    ("junk", Payload::Junk),
+    ("old", Payload::Old),
+    ("passed", Payload::Passed),
+];
 const WORDS: &[(&str, &str)] = &[
     ("no-certificate", "no-certificate"),
     ("tls-handshake-failed", "tls-handshake-failed"),
@@ -400,6 +408,7 @@ const ACTS: &[&str] = &[
     "clock",
     "hub-clock",
     "record",
+    "battery",
     "log",
     "mischief",
     "temper",
@@ -428,6 +437,7 @@ impl Act {
             | Self::Move(_)
             | Self::Clock(_)
             | Self::Record(_)
+            | Self::Battery(_)
             | Self::Log(_)
             | Self::Mischief(_)
             | Self::Temper(_)
@@ -461,6 +471,9 @@ fn act(word: &str, keys: &mut Keys<'_>) -> Result<Act, FormatError> {
         "clock" => Act::Clock(step(keys)?),
         "hub-clock" => Act::HubClock(keys.need("by", signed)?),
         "record" => Act::Record(Box::new(note(keys)?)),
+        "battery" => {
+            Act::Battery(u8::try_from(keys.need("percent", number(0, 100))?).unwrap_or(100))
+        }
         "log" => Act::Log(keys.need("sends", yes)?),
         "mischief" => Act::Mischief(keys.need("way", str::parse)?),
         "temper" => Act::Temper(keys.need("way", str::parse)?),
