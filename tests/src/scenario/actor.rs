@@ -49,6 +49,8 @@ pub(super) struct Actor {
     pub(super) sends_log: bool,
     /// What it announced in its former life, and in this one.
     pub(super) announced: [Option<Vec<u8>>; 2],
+    /// How many certificates it got.
+    pub(super) certificates: u64,
     /// How often it connected.
     pub(super) dials: u64,
     /// When its timer is set to.
@@ -82,9 +84,15 @@ impl Actor {
             outages: 0,
             sends_log: true,
             announced: [None, None],
+            certificates: 0,
             dials: 0,
             armed: None,
         })
+    }
+
+    /// The name of the key that its next certificate is for.
+    pub(super) fn key(&self) -> String {
+        format!("{} {}", self.serial, self.certificates)
     }
 
     /// An announcement is remembered, so that it can be said again.
@@ -203,7 +211,7 @@ impl World<'_> {
             },
         };
         Ok(EnrolRequest {
-            key: self.pki.next_key()?.1,
+            key: self.pki.key(&actor.key())?.1,
             strong: true,
             claimed: None,
             serial: Some(serial),
@@ -217,6 +225,7 @@ impl World<'_> {
         match answer {
             Answered::Issued(credentials, certificate) => {
                 self.actors[index].certificate = Some(certificate);
+                self.actors[index].certificates += 1;
                 self.device(index, Input::Enrolled(*credentials));
             }
             Answered::Later(seconds) => self.device(index, Input::EnrolLater(seconds)),

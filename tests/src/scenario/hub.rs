@@ -364,7 +364,8 @@ impl World<'_> {
             true => {
                 let request = self.first_request(index)?;
                 let answer = self.tell(Input::Enrol(request)).0;
-                self.issue(answer, index)?
+                let key = self.actors[index].key();
+                self.issue(answer, index, &key)?
             }
             false => self.renewal(index)?,
         };
@@ -378,14 +379,20 @@ impl World<'_> {
         let (Some(id), Some(with)) = (actor.device.id(), actor.certificate.clone()) else {
             return Ok(Answered::Failed);
         };
-        let (from, key) = (actor.address.ip(), self.pki.next_key()?.1);
+        let (from, key) = (actor.address.ip(), self.pki.key(&actor.key())?.1);
         let request = ReenrolRequest { with, id, key, strong: true, claimed: Some(id), from };
         let answer = self.tell(Input::Reenrol(request)).0;
-        self.issue(answer, index)
+        let key = self.actors[index].key();
+        self.issue(answer, index, &key)
     }
 
     /// Signs what the hub ordered.
-    pub(super) fn issue(&mut self, answer: Answer, index: usize) -> anyhow::Result<Answered> {
+    pub(super) fn issue(
+        &mut self,
+        answer: Answer,
+        index: usize,
+        key: &str,
+    ) -> anyhow::Result<Answered> {
         let order = match answer {
             Answer::Issue(order) => order,
             Answer::Wait(span) => return Ok(Answered::Later(span.as_secs())),
@@ -395,7 +402,7 @@ impl World<'_> {
             }
             _ => return Ok(Answered::Failed),
         };
-        let (key, _) = self.pki.next_key()?;
+        let (key, _) = self.pki.key(key)?;
         let life = self.scenario.settings.certificates;
         let issued = self.pki.issue(order.id, &key, life, self.now().wall)?;
         let certificate = issued.certificate;

@@ -110,9 +110,9 @@ impl Pki {
         Digest(drawn(self.seed, &format!("idevid {serial}")))
     }
 
-    /// The digest of the key that the next certificate will be for.
-    pub(super) fn next_key(&self) -> anyhow::Result<(KeyPair, Digest)> {
-        let key = key(self.seed, &format!("ldevid {}", self.issued))?;
+    /// The key of this name, with its digest.
+    pub(super) fn key(&self, name: &str) -> anyhow::Result<(KeyPair, Digest)> {
+        let key = key(self.seed, &format!("ldevid {name}"))?;
         let digest = sha256(&key.subject_public_key_info());
         Ok((key, digest))
     }

@@ -230,7 +230,8 @@ impl World<'_> {
         with: &hub_core::ComponentCertificate,
         from: IpAddr,
     ) -> anyhow::Result<hub_core::ComponentCertificate> {
-        let key = self.pki.next_key()?.1;
+        let name = format!("stolen {id}");
+        let key = self.pki.key(&name)?.1;
         let with_own = with.clone();
         let request = hub_core::ReenrolRequest {
             with: with_own,
@@ -241,7 +242,7 @@ impl World<'_> {
             from,
         };
         let answer = self.tell(Input::Reenrol(request)).0;
-        Ok(match self.issue(answer, index)? {
+        Ok(match self.issue(answer, index, &name)? {
             super::world::Answered::Issued(_, certificate) => {
                 self.found.stolen.insert(id, certificate.clone());
                 certificate

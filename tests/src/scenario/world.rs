@@ -17,6 +17,7 @@ use hub_core::{
 };
 use protocol::{
     id::{ComponentId, Digest, Label},
+    message::TrustState,
     time::Timestamp,
 };
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -48,6 +49,8 @@ pub(super) enum Task {
     Tick,
     /// What waited is durable.
     Commit,
+    /// The scenario begins: all must be there.
+    Begin,
     /// The owner approves all who wait.
     Approve,
     /// A component's timer.
@@ -245,6 +248,7 @@ impl<'s> World<'s> {
 
     /// Whatever happens until the scenario is over.
     pub(super) fn run(&mut self) -> anyhow::Result<()> {
+        self.after(self.scenario.settle.as_millis() as u64, Task::Begin);
         let end = (self.scenario.settle + self.scenario.lasts).as_millis() as u64;
         while let Some(Reverse(due)) = self.queue.pop() {
             if due.at > end {
@@ -267,6 +271,7 @@ impl<'s> World<'s> {
                 }
             }
             Task::Commit => self.commit(),
+            Task::Begin => self.begin()?,
             Task::Approve => {
                 self.command(&OWNER, Command::Approve(hub_core::Selector::AllPending));
             }
@@ -297,6 +302,19 @@ impl<'s> World<'s> {
             for image in self.hub.doubted_images() {
                 self.tell(Input::Rehashed { image, clean: true });
             }
+        }
+    }
+
+    /// Whoever does not join later must have joined, or nothing that is found means anything.
+    fn begin(&self) -> anyhow::Result<()> {
+        let there = |actor: &&Actor| actor.device.trust() != Some(TrustState::Active);
+        let early = self.actors.iter().zip(&self.scenario.components);
+        let missing = early.filter(|(_, one)| !one.joins_later).map(|(actor, _)| actor).find(there);
+        match missing {
+            Some(actor) => {
+                anyhow::bail!("{} did not join in time; let it settle longer", actor.name)
+            }
+            None => Ok(()),
         }
     }
 
