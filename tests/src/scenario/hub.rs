@@ -400,7 +400,13 @@ impl World<'_> {
                 let wait = retry_after.map(|span| Answered::Later(span.as_secs().max(1)));
                 return Ok(wait.unwrap_or(Answered::Failed));
             }
-            _ => return Ok(Answered::Failed),
+            Answer::Done
+            | Answer::Paced
+            | Answer::Defined { .. }
+            | Answer::NotDefined(_)
+            | Answer::Changed(_)
+            | Answer::LoggedIn(_)
+            | Answer::PairingOpen(_) => return Ok(Answered::Failed),
         };
         let (key, _) = self.pki.key(key)?;
         let life = self.scenario.settings.certificates;

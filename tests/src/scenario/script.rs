@@ -247,7 +247,7 @@ impl World<'_> {
                 self.found.stolen.insert(id, certificate.clone());
                 certificate
             }
-            _ => with.clone(),
+            super::world::Answered::Later(_) | super::world::Answered::Failed => with.clone(),
         })
     }
 

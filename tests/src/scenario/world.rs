@@ -298,7 +298,7 @@ impl<'s> World<'s> {
 
     /// The images that the hub keeps are whole here, whatever components got.
     fn rehash(&mut self) {
-        if self.ms % REHASH == 0 {
+        if self.ms.is_multiple_of(REHASH) {
             for image in self.hub.doubted_images() {
                 self.tell(Input::Rehashed { image, clean: true });
             }

@@ -160,7 +160,11 @@ fn of_kind(
             keys.end()?;
             (names.into_iter().chain(counted).collect(), pace, joins_later)
         }
-        one => {
+        one @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Tagged(_)) => {
             let word = yaml::scalar(&one).unwrap_or_default();
             (count(&word).map(counted).map_err(|why| kinds.error(kind, why))?, usual, false)
         }

@@ -128,12 +128,11 @@ impl<'a> Keys<'a> {
         value: Value,
         what: &'static str,
     ) -> Result<Self, FormatError> {
-        match value {
-            Value::Mapping(left) => {
-                Ok(Self { source, span, what, left, known: RefCell::default() })
-            }
-            _ => Err(source.error(span.first, format!("{what} is a mapping of keys to values"))),
-        }
+        let Value::Mapping(left) = value else {
+            let why = format!("{what} is a mapping of keys to values");
+            return Err(source.error(span.first, why));
+        };
+        Ok(Self { source, span, what, left, known: RefCell::default() })
     }
 
     /// The line it begins at, from 1.
