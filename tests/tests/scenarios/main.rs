@@ -50,14 +50,14 @@ fn every_attack_is_found_in_time_and_nothing_else() {
         let has = |one: &Scenario| one.expect.iter().any(|wanted| wanted.incident == id);
         assert!(scenarios.iter().any(has), "no scenario expects {id}");
     }
-    all_hold("attacks", &[3, 4]);
+    all_hold("attacks", &[3]);
 }
 
 /// Criterion: T3.CSA.2 (negative)
 #[test]
 fn benign_life_stays_silent() {
     assert!(scenarios("benign").len() >= 18);
-    all_hold("benign", &[3, 4]);
+    all_hold("benign", &[4]);
 }
 
 /// Criterion: T3.CSA.2 (positive)
