@@ -84,7 +84,8 @@ impl Device {
         let mut record = LogRecord::new(kind, Some(Timestamp(now.unix_ms)), uptime);
         with(&mut record);
         self.flash.log.append(&record);
-        if is_urgent(kind) && self.log.on_its_way.is_none() {
+        // Where it talks to is a matter of seconds: a scan must not be cut in two by a batch's end.
+        if (is_urgent(kind) || record.to.is_some()) && self.log.on_its_way.is_none() {
             self.log.next = self.log.next.min(now.mono + URGENT);
         }
     }
