@@ -377,11 +377,14 @@ impl<'s> World<'s> {
         let stored =
             self.store.iter().map(|((table, key), value)| (*table, key.clone(), value.clone()));
         self.hub = Hub::restore(self.settings.clone(), own(), stored, self.now())?;
-        for (number, record) in self.journal.kept() {
-            self.hub.recall(number, record);
-        }
+        let kept = self.journal.kept();
+        let unseen = kept.filter(|(number, record)| !self.hub.recall(*number, record));
+        let unseen: Vec<_> = unseen.map(|(number, record)| (number, record.clone())).collect();
         self.hub.recalled();
         self.is_hub_up = true;
+        for (first, record) in unseen {
+            self.tell(Input::Recorded { first, records: vec![record] });
+        }
         self.line_to_cloud(true);
         Ok(())
     }
