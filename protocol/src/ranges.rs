@@ -33,7 +33,8 @@ impl Ranges {
     /// Whether all of a range is in them.
     #[must_use]
     pub fn covers(&self, (first, end): Range) -> bool {
-        first >= end || self.0.iter().any(|range| range.0 <= first && end <= range.1)
+        let at = self.0.partition_point(|range| range.1 <= first);
+        first >= end || self.0.get(at).is_some_and(|range| range.0 <= first && end <= range.1)
     }
 
     /// The first part of `first..end` that is in none of them.

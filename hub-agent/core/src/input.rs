@@ -154,6 +154,8 @@ pub enum Input {
     },
     /// The log was edited, cut or set back; in words, with where it is kept.
     LogDamaged(String),
+    /// The log is not the one that the cloud witnessed; it goes on all the same.
+    LogForked(String),
     /// The log knows of more than the store: the store lost its end.
     StoreBehind(String),
     /// A notice of an incident does not arrive where it should.

@@ -61,22 +61,20 @@ impl Journal {
         }
     }
 
-    /// Tells the records since this time, oldest first, with their numbers; at most the newest `most`.
+    /// Tells the newest records, at most so many, oldest first, with their numbers.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn recall(
         &mut self,
-        from: u64,
         most: u64,
         mut tell: impl FnMut(u64, &Record),
     ) -> Result<(), StoreError> {
         let size = self.with(|log| Ok(log.size()))?;
         let mut next = size.saturating_sub(most);
         while next < size {
-            let times = Some((from, u64::MAX));
-            let on = state_log::From::On(next);
-            let query = Query { times, from: on, limit: RECALLED, ..Query::default() };
+            let from = state_log::From::On(next);
+            let query = Query { from, limit: RECALLED, ..Query::default() };
             let page = self.with(|log| log.query(&query))?;
             page.records.iter().filter_map(entry::back).for_each(|(at, one)| tell(at, &one));
             next = match page.next {

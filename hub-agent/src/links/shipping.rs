@@ -179,7 +179,7 @@ impl Shipping {
                 Ok(()) => {}
                 Err(StoreError::LogDamaged(why)) => {
                     let why = format!("it is not the log that the cloud witnessed: {why}");
-                    drop(cell.apply(Input::LogDamaged(why)));
+                    drop(cell.apply(Input::LogForked(why)));
                 }
                 Err(error) => tracing::warn!("a witnessed head was not kept: {error}"),
             }

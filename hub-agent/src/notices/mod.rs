@@ -112,9 +112,21 @@ impl Teller {
         let heads = self.cell.ask_log(Question::Heads).await?;
         let log = heads["checkpoint"].as_str().and_then(|note| note.lines().next());
         let (log, size) = (log.unwrap_or_default().to_owned(), heads["size"].as_u64().unwrap_or(0));
-        // Whoever is told for the first time is told of what happens from now on; another log is told of whole.
-        let place = place.get_or_insert_with(|| Place { log: log.clone(), next: size });
+        let place = match place {
+            Some(place) => place,
+            // Whoever is told for the first time is told of what happens from now on, also after a restart.
+            None => {
+                let new = Place { log: log.clone(), next: size };
+                if self.cell.make_durable(vec![new.row()]).await.is_err() {
+                    return Ok(true);
+                }
+                place.insert(new)
+            }
+        };
         if place.log != log {
+            // The former log is evidence now and is read by nobody; the new one is told of whole.
+            let Place { log: former, next } = place;
+            self.undelivered(&format!("incidents of {former} from record {next} on were not sent"));
             *place = Place { log, next: 0 };
         }
         while place.next < size {

@@ -95,7 +95,13 @@ pub async fn daemon(
     let Opened { mut log, trouble, unseen } =
         open_log(&settings, &ca, at_least, (&mut hub, &clock))?;
     let ahead = log.ahead_of_store()?;
-    disk.commit(&log.remembered().into_iter().collect())?;
+    if trouble.is_none() && ahead.is_none() {
+        // What is wrong must be told first: then the commit of that says how far the log is. On a full disk a later
+        // commit does.
+        if let Err(error) = disk.commit(&log.remembered().into_iter().collect()) {
+            tracing::warn!("{error}");
+        }
+    }
     let log_size = log.size();
     let (committer, completions) = Committer::start(disk, log)?;
     let handle = Handle::new(settings.mqtt.clone());
@@ -258,8 +264,10 @@ fn open_log(
     }
     let from = clock.now().wall.0.saturating_sub(WEEK);
     let mut unseen = Vec::new();
-    log.recall(from, RECALLED, |number, record| {
-        if !hub.recall(number, record) {
+    log.recall(RECALLED, |number, record| {
+        // What nobody looked at yet is looked at, however long ago it was.
+        let is_recent = record.at.0 >= from;
+        if (is_recent || !hub.has_looked_at(number)) && !hub.recall(number, record) {
             unseen.push((number, record.clone()));
         }
     })?;

@@ -28,7 +28,8 @@ fn write(log: &mut Journal, records: &[Record]) -> (u64, usize) {
 
 fn since(log: &mut Journal, from: u64, most: u64) -> Vec<(u64, Record)> {
     let mut all = Vec::new();
-    log.recall(from, most, |number, record| all.push((number, record.clone()))).unwrap();
+    log.recall(most, |number, record| all.push((number, record.clone()))).unwrap();
+    all.retain(|(_, record)| record.at.0 >= from);
     all
 }
 

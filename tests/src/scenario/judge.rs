@@ -1,6 +1,6 @@
 //! What was found, and whether it is what had to be found.
 
-use super::file::{Expectation, Scenario};
+use super::file::{Expectation, Happened, Scenario};
 use hub_core::{
     ComponentCertificate, Hub,
     detect::About,
@@ -40,6 +40,8 @@ pub(super) struct Found {
     /// When an attacker began.
     began: Option<u64>,
     incidents: BTreeMap<u64, Incident>,
+    /// How many records of a kind there were about whom; as many entries as kinds and components.
+    counts: BTreeMap<(RecordKind, Option<ComponentId>), u64>,
     /// How the scenario calls components.
     pub(super) names: BTreeMap<ComponentId, String>,
     /// Certificates that were got with stolen ones.
@@ -62,6 +64,8 @@ pub struct Checked {
 pub struct Verdict {
     /// What was expected, in its order.
     pub checked: Vec<Checked>,
+    /// What should have happened and did not.
+    pub missing: Vec<String>,
     /// Incidents that were not to be found.
     pub unexpected: Vec<String>,
     /// All incidents that matter, in words.
@@ -72,7 +76,9 @@ impl Verdict {
     /// Whether all is as expected.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.unexpected.is_empty() && self.checked.iter().all(|one| one.holds)
+        self.unexpected.is_empty()
+            && self.missing.is_empty()
+            && self.checked.iter().all(|one| one.holds)
     }
 
     /// The slowest of the expected.
@@ -88,6 +94,7 @@ impl Verdict {
             None => format!("not found: {}", one.wanted),
             Some(took) => format!("found late, after {}: {}", words(took), one.wanted),
         });
+        let missed = missed.chain(self.missing.iter().map(|one| format!("did not happen: {one}")));
         missed.chain(self.unexpected.iter().map(|one| format!("not expected: {one}"))).collect()
     }
 }
@@ -100,6 +107,9 @@ impl Found {
 
     /// Looks at what is about to be detected.
     pub(super) fn look(&mut self, records: &[Record], hub: &Hub, ms: u64) {
+        for record in records {
+            *self.counts.entry((record.kind, record.component)).or_default() += 1;
+        }
         for record in records.iter().filter(|record| record.kind == RecordKind::Incident) {
             let number = record.related.unwrap_or(0);
             let Some(now) = hub.incidents().get(number) else { continue };
@@ -134,24 +144,48 @@ impl Found {
         };
         let check = |wanted: &Expectation| {
             let of = self.incidents.values().filter(|one| fits(wanted, one));
-            let at = of.filter_map(|one| one.when(wanted.severity)).min();
-            let took = at.map(|at| Duration::from_millis(at - self.began.unwrap_or(0).min(at)));
+            let at = of.filter_map(|one| one.when(wanted.severity));
+            let since = |at: u64| at.checked_sub(self.began.unwrap_or(0));
+            let took = at.filter_map(since).min().map(Duration::from_millis);
             let holds = took.is_some_and(|took| took <= wanted.within);
             Checked { wanted: in_words(wanted), took, holds }
         };
         let checked = scenario.expect.iter().map(check).collect();
         let least = scenario.quiet.unwrap_or(Severity::Medium);
         let grave = |one: &&Incident| one.severity() >= least;
+        // What is found before the first hostile event is a false alarm, whatever its name.
+        let is_early =
+            |one: &Incident| one.when(least).zip(self.began).is_some_and(|(at, began)| at < began);
         let is_known = |one: &Incident| {
-            scenario.expect.iter().any(|wanted| fits(wanted, one))
-                || scenario.may.contains(&one.rule)
+            let is_wanted = scenario.expect.iter().any(|wanted| fits(wanted, one));
+            scenario.may.contains(&one.rule) || (is_wanted && !is_early(one))
         };
         let word = |one: &Incident| {
             format!("{} {} ({}, {})", one.rule, one.title, one.severity(), one.about.join("+"))
         };
         let grave: Vec<_> = self.incidents.values().filter(grave).collect();
         let unexpected = grave.iter().filter(|one| !is_known(one)).map(|one| word(one)).collect();
-        Verdict { checked, unexpected, found: grave.iter().map(|one| word(one)).collect() }
+        let missing = scenario.happened.iter().filter_map(|wanted| self.missing(wanted, scenario));
+        let missing = missing.collect();
+        Verdict { checked, missing, unexpected, found: grave.iter().map(|one| word(one)).collect() }
+    }
+}
+
+impl Found {
+    /// What is missing of what must have happened, in words.
+    fn missing(&self, wanted: &Happened, scenario: &Scenario) -> Option<String> {
+        let is_meant = |id: &Option<ComponentId>| {
+            let Some(who) = &wanted.who else { return true };
+            let Some(name) = id.and_then(|id| self.names.get(&id)) else { return false };
+            let kind = scenario.components.iter().find(|one| one.name == *name);
+            name == who || kind.is_some_and(|one| one.kind == *who)
+        };
+        let of =
+            self.counts.iter().filter(|((kind, id), _)| *kind == wanted.record && is_meant(id));
+        let there: u64 = of.map(|(_, count)| *count).sum();
+        let who = wanted.who.as_ref().map_or(String::new(), |who| format!(" of {who}"));
+        let (record, at_least) = (wanted.record.word(), wanted.at_least);
+        (there < at_least).then(|| format!("{at_least} × {record}{who}, there were {there}"))
     }
 }
 

@@ -58,6 +58,10 @@ fn what_is_missed_late_about_another_or_not_expected_fails() {
             "not found: HUB-23 about lamp-1",
         ),
         ("nothing: medium\n", "not expected: HUB-23"),
+        (
+            "may: [HUB-23]\nnothing: medium\nhappened: [{record: restart, who: front, at-least: 99}]\n",
+            "did not happen: 99 × restart of front",
+        ),
     ] {
         let (output, junit) = fleet(folder.path(), rest);
         assert_eq!(output.status.code(), Some(1), "{why}: {output:?}");
@@ -65,6 +69,24 @@ fn what_is_missed_late_about_another_or_not_expected_fails() {
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(told.contains(why) && told.contains("FAILED"), "{told}");
     }
+}
+
+/// Criterion: T3.CSA.2 (negative)
+#[test]
+fn a_false_alarm_before_the_attack_is_no_detection_of_it() {
+    let folder = tempfile::tempdir().expect("there is room");
+    let early = HEAD.replace(
+        "events:\n",
+        "events:\n  - {at: 5m, who: front, do: record, kind: tamper, hostile: no}\n",
+    );
+    let file = folder.path().join("early.yml");
+    let wanted = "expect: [{incident: HUB-23, who: front, severity: critical, within: 10m}]\n";
+    std::fs::write(&file, early + wanted).expect("it is writable");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
+    let output = command.args(["scenario", "--seed", "5"]).arg(&file).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("not expected: HUB-23"), "{told}");
 }
 
 #[test]

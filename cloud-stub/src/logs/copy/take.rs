@@ -17,6 +17,9 @@ use state_log::{Act, Checkpoint, Frontier, Hash};
 /// Records between what is there and what comes, at most: row files have holes there.
 const MOST_BETWEEN: u64 = 1 << 24;
 
+/// Rows of one log: 4 GiB. A tile of a few bytes is 256 of them.
+const MOST_ROWS: u64 = 1 << 26;
+
 /// Bytes of bodies of one log.
 const MOST_BYTES: u64 = 8 << 30;
 
@@ -59,7 +62,8 @@ impl Copy {
         let plan = self.plan(frame)?;
         self.store(&plan, frame.first)?;
         let mut taken = Taken { new: plan.new, ..Taken::default() };
-        if !plan.acts.is_empty() {
+        let erases = |act: &Act| !matches!(act, Act::Retained(_));
+        if plan.acts.iter().any(|(_, act)| erases(act)) {
             plan.acts.iter().for_each(|(number, act)| self.erased.add(*number, act));
             taken.erased = self.sweep()?;
         }
@@ -122,6 +126,9 @@ impl Copy {
         }
         let mut held = self.held.clone();
         held.insert((frame.first, plan.end));
+        if plan.end > MOST_ROWS {
+            return refused(Why::TooMany, "more records than one log may have here");
+        }
         if held.len() > MAX_UPLINK_RANGES || self.end + plan.bodies.len() as u64 > MOST_BYTES {
             return refused(Why::TooMany, "too many ranges, or too many bytes");
         }

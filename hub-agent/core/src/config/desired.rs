@@ -167,7 +167,9 @@ impl Configured {
         let Some(seen) = self.reported.as_ref() else { return Vec::new() };
         let declared = definition.settings.iter().filter(|setting| setting.risk != Risk::Normal);
         let settings = declared.filter_map(|setting| {
-            let is = seen.settings.get(&setting.name)?;
+            let Some(is) = seen.settings.get(&setting.name) else {
+                return Some((setting.name.clone(), format!("{} is told no more", setting.name)));
+            };
             let shall = self.desired.settings.get(&setting.name);
             let weaker = Some(is) != shall && *is != setting.default;
             weaker.then(|| (setting.name.clone(), format!("{} became {is}", setting.name)))

@@ -29,7 +29,7 @@ use baseline::When;
 use engine::Seed;
 use native::{Member, Product};
 use protocol::{id::ComponentId, time::Timestamp};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The engine's time at which the daemon starts: all that is restored lies before it.
 const START_MS: u64 = rules::MAX_SPAN_MS;
@@ -68,6 +68,8 @@ pub struct Detector {
     product: Product,
     /// The number after that of the newest record it was told.
     next: u64,
+    /// While the log is recalled: below which number records are in a member's baseline already.
+    learnt_until: BTreeMap<ComponentId, u64>,
 }
 
 impl Detector {
@@ -80,6 +82,7 @@ impl Detector {
             members: HashMap::with_hasher(Seed(seed)),
             product: Product::new(),
             next: 0,
+            learnt_until: BTreeMap::new(),
         }
     }
 
@@ -139,6 +142,7 @@ impl Detector {
     /// All that was written before the daemon started was told: who was silent while it was away did nothing wrong.
     pub fn restored(&mut self, now: input::Now) {
         let engine_ms = Now::from(now).engine_ms;
+        self.learnt_until.clear();
         self.members.values_mut().for_each(|member| member.wake(engine_ms));
         self.product.wake();
     }
@@ -181,7 +185,8 @@ impl Detector {
         let learnt = baseline::Baseline::unpack(packed);
         match (self.members.get_mut(&id), learnt) {
             (Some(member), Some(baseline)) => {
-                (member.baseline, member.learnt_until) = (baseline, u64::from_be_bytes(*until));
+                member.baseline = baseline;
+                self.learnt_until.insert(id, u64::from_be_bytes(*until));
                 true
             }
             _ => false,
@@ -190,16 +195,15 @@ impl Detector {
 
     /// What is usual for a member is forgotten, and learnt anew.
     pub fn forget_habits(&mut self, id: ComponentId) {
-        let next = self.next;
         if let Some(member) = self.members.get_mut(&id) {
-            (member.baseline, member.learnt_until) = (baseline::Baseline::default(), next);
+            member.baseline = baseline::Baseline::default();
         }
     }
 
     /// Another log begins, and with it the numbers of records.
     pub fn renumbered(&mut self) {
         self.next = 0;
-        self.members.values_mut().for_each(|member| member.learnt_until = 0);
+        self.learnt_until.clear();
     }
 
     /// A component is no member any more.
@@ -265,11 +269,17 @@ impl Detector {
         self.next = number.saturating_add(1);
         let before = found.len();
         found.extend(self.product.observe(record, now, self.members.len()));
+        if record.kind == RecordKind::UplinkChanged && self.product.is_uplink_up {
+            self.members.values_mut().for_each(|member| member.network_is_back(now.engine_ms));
+        }
+        let until = record.component.and_then(|id| self.learnt_until.get(&id));
+        let is_known = until.is_some_and(|until| number < *until);
         if let Some(member) = record.component.and_then(|id| self.members.get_mut(&id))
             && record.lane == Lane::Live
         {
             found.extend(member.observe(record, now.engine_ms));
-            if number >= member.learnt_until && !is_derived(record) {
+            let is_new = !is_known && !is_derived(record);
+            if is_new {
                 let when = When { engine_ms: now.engine_ms, wall_ms: now.wall.0 };
                 let Member { profile, baseline, .. } = &mut **member;
                 found.extend(baseline.observe(record, when, |to| profile.declares(to)));

@@ -15,9 +15,6 @@ const GAPS: usize = 6;
 const BURST_MS: u64 = 5_000;
 const LEAST_LOG_MS: u64 = 300_000;
 
-/// After so long without a sign of life, or two of its intervals, a component was away.
-const AWAY_MS: u64 = 180_000;
-
 /// Losses within this time are one event.
 const MASS_MS: u64 = 120_000;
 
@@ -31,6 +28,9 @@ const EMPTY: u8 = 5;
 const STEP_MS: u64 = 15 * 60_000;
 const DRIFT_MS: u64 = 120_000;
 const HALF_HOUR_MS: u64 = 30 * 60_000;
+
+/// However small the steps: no summer time leads farther from the hub's clock than this.
+const FARTHEST_MS: u64 = 4 * HALF_HOUR_MS + STEP_MS;
 
 /// 2020-01-01: before that, no clock that was ever set is.
 const UNSET: Timestamp = Timestamp(1_577_836_800_000);
@@ -47,8 +47,6 @@ const FLOOD_EVERY_MS: u64 = 60_000;
 pub struct Profile {
     /// How often it gives a sign of life; unknown: silence means nothing.
     pub interval: Option<Duration>,
-    /// How often it sends records; unknown: as often as it turns out to do.
-    pub log_interval: Option<Duration>,
     /// Whether it may send no records, so that having none means nothing.
     pub is_mute: bool,
     /// Hosts and ports it may talk to; unknown: nothing is undeclared. `*.maker.example` is any name below.
@@ -83,11 +81,11 @@ fn is_named(declared: &str, name: &str) -> bool {
 pub(super) struct Member {
     pub(super) profile: Profile,
     pub(super) baseline: Baseline,
-    /// Records below this number are in the baseline already.
-    pub(super) learnt_until: u64,
     alive: u64,
     logged: u64,
     is_lost: bool,
+    /// It was lost while the line to the cloud was down, which explains nothing once that is up again.
+    is_lost_with_network: bool,
     said_goodbye: bool,
     is_silent: bool,
     pace: LogPace,
@@ -98,10 +96,10 @@ impl Member {
         Self {
             profile,
             baseline: Baseline::default(),
-            learnt_until: 0,
             alive: engine_ms,
             logged: engine_ms,
             is_lost: false,
+            is_lost_with_network: false,
             said_goodbye: false,
             is_silent: false,
             pace: LogPace::default(),
@@ -111,12 +109,18 @@ impl Member {
     /// It gave a sign of life.
     pub(super) fn alive(&mut self, engine_ms: u64) {
         // Who was away has something to send, and gets the time for it.
-        let interval = self.profile.interval.map_or(0, |span| span.as_millis() as u64);
-        if engine_ms.saturating_sub(self.alive) > AWAY_MS.max(2 * interval) {
+        if self.is_lost {
             self.logged = engine_ms;
             self.pace.pauses();
         }
         (self.alive, self.is_lost) = (engine_ms, false);
+    }
+
+    /// The line to the cloud is up again: who is away still gets as long as anybody.
+    pub(super) fn network_is_back(&mut self, engine_ms: u64) {
+        if std::mem::take(&mut self.is_lost_with_network) && self.is_lost {
+            (self.is_lost, self.alive) = (false, engine_ms);
+        }
     }
 
     /// The hub was away and heard nobody: silence counts from now on.
@@ -129,6 +133,7 @@ impl Member {
     pub(super) fn observe(&mut self, record: &Record, engine_ms: u64) -> Option<Record> {
         if record.kind == RecordKind::ComponentLost {
             self.is_lost = true;
+            self.is_lost_with_network = record.code.as_deref() == Some("network");
         } else if record.kind == RecordKind::ConnDown {
             self.said_goodbye = matches!(record.code.as_deref(), Some("goodbye" | "bye"));
         } else if matches!(record.kind, RecordKind::ConnUp | RecordKind::ComponentSeen) {
@@ -156,7 +161,9 @@ impl Member {
         let beside_half_hours = (by + DRIFT_MS) % HALF_HOUR_MS;
         let code = match by {
             by if by <= DRIFT_MS => return None,
-            _ if original < UNSET || was_unset => "unset",
+            _ if original < UNSET => "unset",
+            _ if was_unset && off.unsigned_abs() <= STEP_MS => "unset",
+            _ if off.unsigned_abs() > FARTHEST_MS => "jump",
             by if by <= STEP_MS => "step",
             by if by <= 4 * HALF_HOUR_MS && beside_half_hours <= 2 * DRIFT_MS => "dst",
             _ => "jump",
@@ -177,7 +184,9 @@ impl Member {
         if !self.is_lost && over(self.profile.interval, self.alive) {
             self.is_lost = true;
             let lost = Record::new(now.wall, RecordKind::ComponentLost).about(id);
-            told.push(match self.expected(is_uplink_up) {
+            let expected = self.expected(is_uplink_up);
+            self.is_lost_with_network = expected == Some("network");
+            told.push(match expected {
                 Some(code) => lost.because(code),
                 None => lost,
             });
@@ -189,11 +198,9 @@ impl Member {
         told
     }
 
-    /// Whether it goes on giving signs of life, but sent no record for three of the intervals that its definition
-    /// declares or that it keeps to.
+    /// Whether it goes on giving signs of life, but sent no record for three of the intervals that it keeps to.
     fn withholds(&self, engine_ms: u64) -> bool {
-        let declared = self.profile.log_interval.map(|span| span.as_millis() as u64);
-        let interval = declared.or(self.pace.interval()).filter(|_| !self.profile.is_mute);
+        let interval = self.pace.interval().filter(|_| !self.profile.is_mute);
         let Some(interval) = interval else { return false };
         let span = interval.saturating_mul(INTERVALS.into());
         engine_ms.saturating_sub(self.logged) >= span && self.alive >= self.logged + span / 3 * 2
@@ -213,8 +220,10 @@ impl Member {
 /// How often a component sends records, as it has done so far.
 #[derive(Clone, Debug, Default)]
 struct LogPace {
-    /// The newest spans between two batches, in milliseconds, oldest first; zero where there were fewer.
-    gaps: [u32; GAPS],
+    /// The newest spans between two batches, in seconds, oldest first; zero where there were fewer.
+    gaps: [u16; GAPS],
+    /// The longest of them when they were regular last, in seconds; zero until they were.
+    known: u16,
     /// The next span is none: the component was away.
     is_paused: bool,
 }
@@ -226,8 +235,8 @@ impl LogPace {
 
     /// Records came so long after the last ones. What it sends early, because much happens, is no pace.
     fn logs(&mut self, gap: u64, record: &Record) {
-        if record.kind == RecordKind::LogStopped {
-            // It says that it records less from now on.
+        if record.kind == RecordKind::LogStopped && record.code.as_deref() == Some("opted-out") {
+            // Its owner wants it to record less from now on.
             return *self = Self::default();
         }
         if gap == 0 || std::mem::take(&mut self.is_paused) {
@@ -235,15 +244,25 @@ impl LogPace {
         }
         if gap >= BURST_MS && self.interval().is_none_or(|known| gap >= known / 4) {
             self.gaps.rotate_left(1);
-            self.gaps[GAPS - 1] = u32::try_from(gap).unwrap_or(u32::MAX);
+            self.gaps[GAPS - 1] = u16::try_from(gap / 1000).unwrap_or(u16::MAX);
+            self.learn();
         }
     }
 
-    /// The longest of the newest spans, once they are as regular as a timer makes them.
+    /// Spans as regular as a timer makes them are a pace. It stays when later ones are not: else a component could take
+    /// it back with two batches.
+    fn learn(&mut self) {
+        let (least, most) = self
+            .gaps
+            .iter()
+            .fold((u16::MAX, 0), |(least, most), gap| (least.min(*gap), most.max(*gap)));
+        if least > 0 && most <= least.saturating_mul(4) {
+            self.known = most;
+        }
+    }
+
     fn interval(&self) -> Option<u64> {
-        let longest = u64::from(self.gaps.iter().copied().max()?);
-        let shortest = u64::from(self.gaps.iter().copied().min().filter(|gap| *gap > 0)?);
-        (longest <= shortest * 4).then_some(longest.max(LEAST_LOG_MS))
+        (self.known > 0).then(|| (u64::from(self.known) * 1000).max(LEAST_LOG_MS))
     }
 }
 

@@ -20,7 +20,10 @@ use protocol::{
     message::{Config, ConfigPurpose, List, Reported, TrustState, V1},
     refusal::Refusal,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Components told again in one turn, so that a large fleet does not make a long one.
 const TOLD_PER_TURN: usize = 64;
@@ -351,7 +354,15 @@ impl Hub {
             self.rolled_back(id, &text);
             return;
         }
-        let was_in_force = known.proof(kind.definition()) == Proof::InForce;
+        // What was weaker before is told of already; what never was in force is a matter of delivery.
+        let before = match known.proof(kind.definition()) {
+            Proof::InForce => Some(BTreeSet::new()),
+            Proof::Drifted { .. } => {
+                let weaker = known.weakened(kind.definition());
+                Some(weaker.into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>())
+            }
+            Proof::Waiting | Proof::Refused { .. } => None,
+        };
         let news = reported.security > known.security
             || known.reported.as_ref().is_none_or(|seen| !seen.says(reported));
         known.security = reported.security;
@@ -369,8 +380,9 @@ impl Hub {
         }
         let Some(known) = self.configs.get(id) else { return };
         let proof = known.proof(kind.definition());
-        if was_in_force && matches!(proof, Proof::Drifted { .. }) {
-            let weaker = known.weakened(kind.definition());
+        if let Some(before) = before.filter(|_| proof != Proof::InForce) {
+            let mut weaker = known.weakened(kind.definition());
+            weaker.retain(|(name, _)| !before.contains(name));
             self.weakened(id, &weaker);
         }
         if news {

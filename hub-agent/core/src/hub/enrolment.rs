@@ -131,7 +131,7 @@ impl Hub {
             self.remember_request(id, request.key, approved);
         }
         if approved {
-            self.asked_from.insert(id, request.from);
+            self.asked_from.insert(id, (request.key, request.from));
         }
         self.out.answer = if approved {
             Answer::Issue(IssueOrder { id, key: request.key, occasion: Occasion::Join })
@@ -188,7 +188,7 @@ impl Hub {
         match self.check_reenrol(request) {
             Ok(occasion) => {
                 let ReenrolRequest { id, key, from, .. } = *request;
-                self.asked_from.insert(id, from);
+                self.asked_from.insert(id, (key, from));
                 self.out.answer = Answer::Issue(IssueOrder { id, key, occasion });
             }
             Err(why) => {
@@ -238,7 +238,8 @@ impl Hub {
         }
         let (now, overlap) = (self.now.wall, self.settings.overlap);
         // Who renews from a known address has a known key from then on, wherever it connects next.
-        let peer = self.asked_from.remove(&id).map(|from| Peer {
+        let asked = self.asked_from.remove(&id).filter(|(key, _)| *key == certificate.key);
+        let peer = asked.map(|(_, from)| Peer {
             fingerprint: Some(certificate.key),
             ..Peer::from(SocketAddr::new(from, 0))
         });

@@ -3,9 +3,12 @@
 use super::Hub;
 use crate::{
     access::gate,
-    log::{Book, Break, Came, FRESH, Fault, Verdict, age, judge, may_tell, read_head, translate},
+    log::{
+        Book, Break, Came, FRESH, Fault, LIVE_FOR, Verdict, age, judge, may_tell, read_head,
+        translate,
+    },
     persist,
-    record::{Counters, Lane, Record, RecordKind, Source, Word},
+    record::{Counters, Lane, Record, RecordKind, Severity, Source, Word},
     update::Updates,
 };
 use protocol::{
@@ -21,6 +24,9 @@ const NEW_LIFE: &str = "new-life";
 
 /// Marks a component's record of how an update ended that the hub brought it: the hub has its own of that.
 const OF_CAMPAIGN: &str = "campaign";
+
+/// Why a component records less, where its owner wants that.
+const OPTED_OUT: &str = "opted-out";
 
 /// Records of a batch that are none.
 #[derive(Default)]
@@ -108,13 +114,21 @@ impl Hub {
             if record.kind.class().is_some_and(|class| rules.quiet.contains(&class)) {
                 continue;
             }
-            if !desk.share.admit(entry.bytes().len(), rules, self.now.mono) {
+            let is_grave = RecordKind::from(record.kind).severity() >= Severity::High;
+            let has_room = desk.share.admit(entry.bytes().len(), rules, self.now.mono)
+                || (is_grave && desk.share.admit_grave(self.now.mono));
+            if !has_room {
                 limited += 1;
                 continue;
             }
             let age = age(&record, batch, desk.is_catching_up);
             let came = Came { at: self.now.wall, from: id, number, age };
             let mut record = translate(&record, came);
+            let is_excuse = record.code.as_deref() == Some(OPTED_OUT);
+            if record.kind == RecordKind::LogStopped && is_excuse && rules.quiet.is_empty() {
+                // Its owner wants everything recorded.
+                record.code = Some(Word::clip("unasked"));
+            }
             if Updates::is_end(record.kind) {
                 // Only the hub says that.
                 record.subject.take_if(|subject| subject.as_str() == OF_CAMPAIGN);
@@ -143,7 +157,8 @@ impl Hub {
         let newest = batch.records.items().iter().rev();
         let mut newest = newest.filter_map(|entry| cbor::decode(entry.bytes(), usize::MAX).ok());
         let Some(newest) = newest.next() else { return };
-        desk.is_catching_up &= age(&newest, batch, desk.is_catching_up) > FRESH;
+        let may = self.now.mono.saturating_sub(desk.connected) < LIVE_FOR;
+        desk.is_catching_up &= may && age(&newest, batch, desk.is_catching_up) > FRESH;
     }
 
     /// Records beyond a component's share are counted, and told of once in a while.
@@ -187,7 +202,7 @@ impl Hub {
         match broken {
             Break::Gap { from, count, code } => {
                 let told = self.logs.desks.get(&id).and_then(|desk| desk.gap);
-                if code == "dropped" || told.is_none_or(|(at, _)| at != from) {
+                if code != "missing" || told.is_none_or(|(at, _)| at != from) {
                     self.log_gap(id, from, count, code);
                 }
             }
@@ -209,7 +224,8 @@ impl Hub {
 
     fn log_gap(&mut self, id: ComponentId, from: u64, count: u64, code: &str) {
         self.count("log-gap");
-        let lane = self.log_lane(id);
+        // Who says that it has the records and keeps them back suppresses them, whenever it came.
+        let lane = if code == "withheld" { Lane::Live } else { self.log_lane(id) };
         let counters =
             Counters { count: Some(u32::try_from(count).unwrap_or(u32::MAX)), ..Counters::NONE };
         let record = self.log_record(id, RecordKind::LogGap, code, from);

@@ -61,12 +61,18 @@ impl Hub {
         }
     }
 
+    /// Whether detection looked at this record before this start.
+    #[must_use]
+    pub fn has_looked_at(&self, number: u64) -> bool {
+        self.memory.looked_at.is_none_or(|until| number < until)
+    }
+
     /// A record from before this start: what was usual and what was under way is known again. The answer is
     /// whether it was looked at then; one that was not is to come again as [`crate::Input::Recorded`].
     #[must_use]
     pub fn recall(&mut self, number: u64, record: &Record) -> bool {
         self.recall_log(record);
-        let is_known = self.memory.looked_at.is_none_or(|until| number < until);
+        let is_known = self.has_looked_at(number);
         if is_known {
             self.detector.restore(record, number, self.now);
         }

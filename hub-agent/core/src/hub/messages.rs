@@ -17,7 +17,7 @@ use protocol::{
     message::{Announcement, Bye, ByeReason, TrustState},
     refusal::Refusal,
 };
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 /// Why a connection ended that its component ended in order.
 pub const LEFT: &str = "it left in order";
@@ -296,7 +296,9 @@ impl Hub {
         took_over: Option<SocketAddr>,
     ) {
         self.links.insert(id, Link { number, from, announced: false });
-        self.logs.connected(id);
+        let seen = self.inventory.get(id).map(|record| record.last_seen);
+        let away = seen.map_or(Duration::MAX, |seen| self.now.wall.since(seen));
+        self.logs.connected(id, away, self.now.mono);
         self.seat(id);
         let key = self.inventory.get(id).and_then(|record| record.credentials.current.as_ref());
         let fingerprint = key.map(|current| current.key);

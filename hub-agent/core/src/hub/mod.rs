@@ -102,7 +102,7 @@ pub struct Hub {
     /// Members whose last sign of life is not on disk yet.
     unsaved: BTreeSet<ComponentId>,
     /// From where the certificates that are being signed were asked for.
-    asked_from: BTreeMap<ComponentId, IpAddr>,
+    asked_from: BTreeMap<ComponentId, (Digest, IpAddr)>,
     /// Those of them whose turn to be written has come.
     saving: BTreeSet<ComponentId>,
     save_due: Duration,
@@ -257,6 +257,7 @@ impl Hub {
                 self.log_replaced();
                 self.event(EventKind::LogDamaged, None, None, why);
             }
+            Input::LogForked(why) => self.event(EventKind::LogDamaged, None, None, why),
             Input::StoreBehind(why) => self.event(EventKind::StoreBehind, None, None, why),
             Input::Undelivered(why) => {
                 self.count("notice-undelivered");

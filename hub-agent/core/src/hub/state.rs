@@ -258,7 +258,6 @@ impl Hub {
         let named = |to: &Destination| (Word::clip(to.host.as_str()), to.port);
         let profile = Profile {
             interval: interval.map(|seconds| Duration::from_secs(u64::from(seconds))),
-            log_interval: None,
             is_mute: record.trust.hold == Some(Hold::Cloned),
             destinations: definition.map(|all| all.destinations.iter().map(named).collect()),
         };

@@ -115,6 +115,8 @@ impl Book {
 pub(crate) struct Desk {
     /// Whether what it sends is of an outage.
     pub(crate) is_catching_up: bool,
+    /// When it connected.
+    pub(crate) connected: Duration,
     /// The gap that was told of, and how often its records were asked for.
     pub(crate) gap: Option<(u64, u8)>,
     pub(crate) share: Share,
@@ -131,6 +133,7 @@ impl Default for Desk {
     fn default() -> Self {
         Self {
             is_catching_up: true,
+            connected: Duration::ZERO,
             gap: None,
             share: Share::default(),
             limited_told: None,
@@ -148,10 +151,11 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
-    /// A component connected: what it sends first may be of an outage.
-    pub(crate) fn connected(&mut self, id: ComponentId) {
+    /// A component connected that the hub had not heard for so long: what it sends first may be of an outage. A line that
+    /// was cut for a moment excuses nothing.
+    pub(crate) fn connected(&mut self, id: ComponentId, away: Duration, mono: Duration) {
         let desk = self.desks.entry(id).or_default();
-        (desk.is_catching_up, desk.gap) = (true, None);
+        (desk.is_catching_up, desk.gap, desk.connected) = (away > FRESH, None, mono);
     }
 }
 

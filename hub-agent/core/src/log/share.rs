@@ -13,7 +13,12 @@ pub(crate) struct Share {
     records_due: Duration,
     /// The same of its bytes.
     bytes_due: Duration,
+    /// The same of what is grave, once the share is used up.
+    grave_due: Duration,
 }
+
+/// Grave records beyond the share: per minute, and at once.
+const GRAVE: (u32, u32) = (30, 60);
 
 impl Share {
     /// Takes a record of so many bytes into account; the answer is whether it is within the share.
@@ -29,6 +34,18 @@ impl Share {
         }
         (self.records_due, self.bytes_due) = (records_due, bytes_due);
         true
+    }
+}
+
+impl Share {
+    /// Takes a grave record into account that has no room in the share any more: a flood does not push it out.
+    pub(crate) fn admit_grave(&mut self, mono: Duration) -> bool {
+        let due = self.grave_due.max(mono) + span(1, GRAVE.0);
+        let fits = due <= mono + span(GRAVE.1.into(), GRAVE.0);
+        if fits {
+            self.grave_due = due;
+        }
+        fits
     }
 }
 
@@ -59,6 +76,16 @@ mod tests {
         assert_eq!(passed(&mut share, 500, 1010), 10);
         let minute: usize = (1011..1071).map(|second| passed(&mut share, 50, second)).sum();
         assert_eq!(minute, 60);
+    }
+
+    /// Criterion: T3.CSA.1 (negative)
+    #[test]
+    fn what_is_grave_has_room_beside_a_flood_and_is_bounded_too() {
+        let mut share = Share::default();
+        let at = Duration::from_secs;
+        assert_eq!(passed(&mut share, 500, 1000), 100);
+        assert_eq!((0..500).filter(|_| share.admit_grave(at(1000))).count(), 60);
+        assert_eq!((0..500).filter(|_| share.admit_grave(at(1060))).count(), 30);
     }
 
     /// Criterion: T3.CSA.1 (negative)

@@ -135,6 +135,7 @@ fn an_honest_loss_is_told_of_and_costs_no_pull() {
     let (mut world, mut journal) = world();
     (0..8).for_each(|_| journal.note(&world, LogKind::Restart));
     journal.send(&mut world, 1, 2).unwrap();
+    world.pass(Duration::from_secs(600));
     world.connect_again(1);
     journal.oldest = 6;
     journal.send(&mut world, 6, 3).unwrap();

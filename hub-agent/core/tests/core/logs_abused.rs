@@ -11,8 +11,9 @@ use hub_core::{
     record::{Lane, RecordKind},
 };
 use protocol::{
-    id::LogLife,
-    message::{LogClass, LogKind},
+    cbor,
+    id::{LogLife, Slug},
+    message::{LogClass, LogKind, LogRecord},
     refusal::Refusal,
     time::Timestamp,
 };
@@ -28,10 +29,55 @@ fn a_log_that_withholds_records_goes_on_without_them_after_three_pulls() {
     for _ in 0..5 {
         journal.send(&mut world, 4, 2).unwrap();
     }
-    assert_eq!(of(&world, RecordKind::LogGap), [("missing".into(), 2, Some(2))]);
+    let told = [("missing".into(), 2, Some(2)), ("withheld".into(), 2, Some(2))];
+    assert_eq!(of(&world, RecordKind::LogGap), told);
     assert_eq!((pulled(&world), numbers(&world)), (vec![2, 2, 2], vec![1, 4, 5]));
     let gap = world.log.iter().find(|one| one.kind == RecordKind::LogGap).unwrap();
     assert_eq!((gap.lane, gap.component), (Lane::Live, Some(id(1))));
+}
+
+/// Criterion: T1.CSA.3 (negative)
+/// Criterion: T3.CSA.2 (positive)
+#[test]
+fn a_line_that_is_cut_for_a_moment_hides_no_records_and_an_outage_none_that_are_withheld() {
+    let is_raised = |world: &crate::world::World| {
+        world.hub.incidents().iter().any(|one| &*one.rule == "HUB-09")
+    };
+    let (mut world, mut journal) = world();
+    (0..8).for_each(|_| journal.note(&world, LogKind::Restart));
+    journal.send(&mut world, 1, 2).unwrap();
+    world.pass(Duration::from_secs(5));
+    world.connect_again(1);
+    journal.oldest = 6;
+    journal.send(&mut world, 6, 3).unwrap();
+    assert!(is_raised(&world), "it says that they are gone, and was not away");
+    let (mut world, mut journal) = crate::journal::world();
+    (0..8).for_each(|_| journal.note(&world, LogKind::Restart));
+    journal.send(&mut world, 1, 2).unwrap();
+    world.pass(Duration::from_secs(3600));
+    world.connect_again(1);
+    for _ in 0..5 {
+        journal.send(&mut world, 6, 3).unwrap();
+    }
+    assert!(is_raised(&world), "it says that it has them, and keeps them back");
+}
+
+/// Criterion: T1.CSA.3 (negative)
+#[test]
+fn who_records_less_without_being_asked_is_noticed_and_who_was_asked_is_not() {
+    for (quiet, raised) in [(false, true), (true, false)] {
+        let (mut world, mut journal) = world_with(|settings| {
+            if quiet {
+                settings.log.quiet.insert(LogClass::Health);
+            }
+        });
+        let mut record = LogRecord::new(LogKind::LogStopped, None, 1);
+        record.code = Slug::new("opted-out").ok();
+        journal.push(cbor::encode(&record));
+        journal.send(&mut world, 1, 1).unwrap();
+        let found = world.hub.incidents().iter().any(|one| &*one.rule == "HUB-09");
+        assert_eq!(found, raised, "asked: {quiet}");
+    }
 }
 
 /// Criterion: T1.CSA.3 (negative)

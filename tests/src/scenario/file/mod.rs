@@ -13,7 +13,7 @@ pub use act::{
 pub use read::parse;
 pub use yaml::FormatError;
 
-use hub_core::record::Severity;
+use hub_core::record::{RecordKind, Severity};
 use protocol::{definition::Role, id::Slug, time::Timestamp};
 use std::time::Duration;
 
@@ -61,6 +61,19 @@ pub struct Scenario {
     pub quiet: Option<Severity>,
     /// Rules whose incidents do not matter.
     pub may: Vec<String>,
+    /// What must have been recorded, or the scenario did not show what it is about.
+    pub happened: Vec<Happened>,
+}
+
+/// Records that there must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// Of what kind.
+    pub record: RecordKind,
+    /// About which component, or which kind of components; anybody else.
+    pub who: Option<String>,
+    /// So many.
+    pub at_least: u64,
 }
 
 /// One component.

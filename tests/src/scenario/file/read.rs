@@ -1,14 +1,14 @@
 //! The parts of a file but for its events.
 
 use super::{
-    Component, Expectation, MAX_COMPONENTS, MAX_EVENTS, MAX_EXPECTED, MAX_FILE, Network, Outage,
-    Pace, Scenario, Settings,
+    Component, Expectation, Happened, MAX_COMPONENTS, MAX_EVENTS, MAX_EXPECTED, MAX_FILE, Network,
+    Outage, Pace, Scenario, Settings,
     act::{self, Names},
     values::{moment, number, one_of, percent, range, span_in, text, yes},
     yaml::{self, FormatError, Keys, Source},
 };
 use device_sim::profile::DEFINITIONS;
-use hub_core::record::Severity;
+use hub_core::record::{RecordKind, Severity};
 use protocol::{definition::Role, id::Slug};
 use std::{collections::BTreeSet, time::Duration};
 use yaml_serde::Value;
@@ -65,6 +65,7 @@ fn scenario(file: &str, keys: &mut Keys<'_>) -> Result<Scenario, FormatError> {
     act::bounded(keys, &events)?;
     let (expect, quiet) = expected(keys, &names)?;
     let may = keys.words("may")?;
+    let happened = happened(keys, &names)?;
     Ok(Scenario {
         file: file.to_owned(),
         name,
@@ -80,6 +81,7 @@ fn scenario(file: &str, keys: &mut Keys<'_>) -> Result<Scenario, FormatError> {
         expect,
         quiet,
         may,
+        happened,
         components,
     })
 }
@@ -266,6 +268,31 @@ fn expected(keys: &mut Keys<'_>, names: &Names<'_>) -> Result<Expected, FormatEr
         one.end()?;
     }
     Ok((all, quiet))
+}
+
+fn happened(keys: &mut Keys<'_>, names: &Names<'_>) -> Result<Vec<Happened>, FormatError> {
+    let mut all = Vec::new();
+    for mut one in keys.list("happened", "what happened", MAX_EXPECTED)? {
+        let who = one.word("who")?;
+        let is_one =
+            |component: &Component, who: &str| component.name == who || component.kind == who;
+        if let Some(who) = who.as_deref()
+            && !names.components.iter().any(|component| is_one(component, who))
+        {
+            return Err(one.error("who", format!("`{who}` is no component and no kind of one")));
+        }
+        all.push(Happened {
+            record: one.need("record", record)?,
+            who,
+            at_least: one.read("at-least", number(1, 1_000_000))?.unwrap_or(1),
+        });
+        one.end()?;
+    }
+    Ok(all)
+}
+
+fn record(text: &str) -> Result<RecordKind, String> {
+    text.parse().map_err(|error: hub_core::record::UnknownKind| error.to_string())
 }
 
 fn incident(text: &str) -> Result<String, String> {

@@ -83,7 +83,7 @@ fn a_changed_start_and_an_opened_box() {
 /// Criterion: T3.CSA.2 (positive)
 #[test]
 fn a_component_that_publishes_and_stops_recording() {
-    let mut product = Product::new();
+    let mut product = learnt();
     product.tell(of("camera", RecordKind::Health));
     for _ in 0..1900 {
         let now = product.now();
@@ -239,12 +239,9 @@ fn a_component_that_mines() {
     product.holds("HUB-26", Severity::Medium, Some("camera"));
 }
 
-/// A product whose definitions say nothing of logs, in which all keep to five minutes.
+/// A product in which all log every five minutes, as it learnt.
 fn learnt() -> Product {
     let mut product = Product::new();
-    let now = product.now();
-    let profile = || Profile { log_interval: None, ..profile() };
-    NAMES.iter().for_each(|name| product.detector.enrolled(id(name), profile(), now));
     product.live(3600);
     product
 }
@@ -293,7 +290,7 @@ fn having_no_records_means_nothing_of_one_that_is_away_may_send_none_or_says_tha
     away.is_quiet();
     let mut mute = learnt();
     let now = mute.now();
-    let apart = Profile { is_mute: true, log_interval: None, ..profile() };
+    let apart = Profile { is_mute: true, ..profile() };
     mute.detector.enrolled(id("camera"), apart, now);
     live_but(&mut mute, "camera", 7200);
     mute.is_quiet();
@@ -301,4 +298,62 @@ fn having_no_records_means_nothing_of_one_that_is_away_may_send_none_or_says_tha
     less.tell(of("camera", RecordKind::LogStopped).because("opted-out"));
     live_but(&mut less, "camera", 7200);
     less.is_quiet();
+}
+
+/// Criterion: T3.CSA.2 (positive)
+#[test]
+fn two_odd_batches_do_not_take_back_how_often_a_component_logs() {
+    let mut product = learnt();
+    product.live(76);
+    product.tell(of("camera", RecordKind::Health));
+    live_but(&mut product, "camera", 310);
+    product.tell(of("camera", RecordKind::Health));
+    product.is_quiet();
+    live_but(&mut product, "camera", 1300);
+    product.holds("HUB-09", Severity::High, Some("camera"));
+}
+
+/// Criterion: T3.CSA.2 (positive)
+#[test]
+fn what_is_carried_off_while_the_line_to_the_cloud_is_down_is_missed_once_it_is_up() {
+    let mut product = Product::new();
+    product.live(600);
+    let line = |status| Record { status, ..Record::new(Timestamp(0), RecordKind::UplinkChanged) };
+    product.tell(line(Status::Failure));
+    let without_lock = |product: &mut Product, seconds: u64| {
+        for _ in 0..seconds {
+            let now = product.now();
+            let others = NAMES.iter().filter(|name| **name != "lock");
+            others.for_each(|name| product.detector.alive(id(name), now));
+            product.wait(1);
+        }
+    };
+    without_lock(&mut product, 400);
+    assert!(!product.raised().contains_key("HUB-10"));
+    product.tell(line(Status::Success));
+    without_lock(&mut product, 300);
+    product.holds("HUB-10", Severity::Medium, Some("lock"));
+}
+
+/// Criterion: T3.CSA.2 (positive)
+#[test]
+fn a_clock_is_not_set_by_way_of_1970_or_in_small_steps() {
+    let stamped = |product: &mut Product, offset: i64| {
+        let at = product.now().wall.0;
+        let original = Some(Timestamp(at.saturating_add_signed(offset)));
+        product.tell(Record { original, ..of("camera", RecordKind::Health) });
+        product.wait(60);
+    };
+    let mut product = Product::new();
+    stamped(&mut product, 0);
+    let to_1970 = -(product.now().wall.0 as i64);
+    stamped(&mut product, to_1970);
+    assert!(!product.raised().contains_key("HUB-20"), "a clock without a battery");
+    stamped(&mut product, -30 * 24 * 3_600_000);
+    assert!(product.raised().contains_key("HUB-20"), "and then no time of its own choice");
+    let mut product = Product::new();
+    for step in 0..12 {
+        stamped(&mut product, step * 14 * 60_000);
+    }
+    assert!(product.raised().contains_key("HUB-20"), "each step is small, all of them are not");
 }

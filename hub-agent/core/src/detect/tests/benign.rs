@@ -137,7 +137,12 @@ fn an_empty_battery_and_a_goodbye() {
     for _ in 0..600 {
         let now = product.now();
         let others = NAMES.iter().filter(|name| !["leak", "plug"].contains(*name));
-        others.for_each(|name| product.detector.alive(id(name), now));
+        for name in others {
+            product.detector.alive(id(name), now);
+            if product.ms % 300_000 < 1000 {
+                product.tell(of(name, RecordKind::Health));
+            }
+        }
         product.wait(1);
     }
     product.is_quiet();

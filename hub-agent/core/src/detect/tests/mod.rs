@@ -38,7 +38,6 @@ const NAMES: [&str; 10] =
 fn profile() -> Profile {
     Profile {
         interval: Some(Duration::from_secs(60)),
-        log_interval: Some(Duration::from_secs(600)),
         is_mute: false,
         destinations: Some(vec![
             ("*.maker.example".into(), 443),
