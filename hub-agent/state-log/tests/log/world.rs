@@ -9,8 +9,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    thread::yield_now,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
+
+/// How long a lock is waited for that another test's child holds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) const ORIGIN: &str = "hub.example/4711";
 /// Stands in every body: no copy of the folder may show it.
@@ -73,8 +78,16 @@ impl World {
         self.opened().0
     }
 
+    /// Another test of this process may start a program just now, which holds all files, and with them locks, until it is
+    /// on its own: that passes.
     pub(crate) fn opened(&self) -> (Log, Opening) {
-        self.try_open().unwrap()
+        let begun = Instant::now();
+        loop {
+            match self.try_open() {
+                Err(state_log::Error::Locked(_)) if begun.elapsed() < PATIENCE => yield_now(),
+                other => return other.unwrap(),
+            }
+        }
     }
 
     pub(crate) fn try_open(&self) -> Result<(Log, Opening), state_log::Error> {
