@@ -97,6 +97,10 @@ fn rustix_uid() -> u32 {
 /// Criterion: T1.PC.2 (negative)
 /// Criterion: T3.PC.2 (negative)
 /// Criterion: T1.LA.5b (positive)
+/// Criterion: T1.CSA.2 (positive)
+/// Criterion: T1.CSA.2 (negative)
+/// Criterion: T1.DP.3 (negative)
+/// Criterion: T1.DP.4 (negative)
 #[test]
 fn another_local_user_gets_nowhere_without_a_login_and_as_far_as_the_role_goes_with_one() {
     if !is_root() {
@@ -141,7 +145,12 @@ fn another_local_user_gets_nowhere_without_a_login_and_as_far_as_the_role_goes_w
     let by_guest = |args: &[&str]| home.ask(NOBODY, &guest, args, "");
     assert_eq!(by_guest(&["component", "list"]).0, 0);
     assert_eq!(by_guest(&["component", "command", &lamp, "switch", r#"{"on": true}"#]).0, 0);
-    let refused: [&[&str]; 6] = [
+    let refused: [&[&str]; 11] = [
+        &["log", "query"],
+        &["log", "export"],
+        &["incident", "list"],
+        &["dispose", &lamp, "--yes"],
+        &["dispose", "--all", "--yes"],
         &["config", "set", "-c", &lamp, "max-brightness=50"],
         &["config", "restore", "--all"],
         &["component", "revoke", &lamp],
@@ -154,6 +163,9 @@ fn another_local_user_gets_nowhere_without_a_login_and_as_far_as_the_role_goes_w
         assert!(code == 3 && complaint.contains("not-permitted"), "{args:?}: {complaint}");
     }
     assert!(home.saw("command.refused", "gus (guest): set max-brightness"));
+    let (code, text, complaint) = home.ask(NOBODY, &owner, &["log", "query", "--limit", "500"], "");
+    assert!(code == 0 && text.contains("component.enrolled"), "{complaint}: all is there still");
+    assert!(!text.contains("seven green kettles"), "what is secret is in no log");
     let show = home.scene.hub.json(&["config", "show", &lamp]).unwrap();
     assert_eq!(show["revision"], 1, "the target is unchanged");
     // A forged, an ended and an outlived token.

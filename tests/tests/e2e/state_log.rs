@@ -89,6 +89,7 @@ fn a_component_that_was_taken_over_becomes_an_incident_with_evidence_that_can_be
 
 /// Criterion: T1.CSA.3 (positive)
 /// Criterion: T1.CSA.3 (negative)
+/// Criterion: T1.DP.2 (positive)
 /// Criterion: T1.DP.2 (negative)
 #[test]
 fn a_copied_log_verifies_with_the_public_key_alone_and_every_edit_of_it_is_named() {
@@ -251,6 +252,38 @@ fn records_of_a_time_and_what_is_said_of_a_person_are_taken_away_and_a_copy_is_t
     let (origin, _) = own.trim().rsplit_once(' ').unwrap();
     fs::write(&public, format!("{origin} {}\n", "A".repeat(43) + "=")).unwrap();
     assert_eq!(hub.ask(&["log", "prove", "3"]).unwrap().code, 4);
+}
+
+/// Whether any file below a folder holds these bytes.
+fn holds(folder: &Path, marker: &[u8]) -> bool {
+    fs::read_dir(folder).unwrap().flatten().any(|entry| match entry.file_type().unwrap().is_dir() {
+        true => holds(&entry.path(), marker),
+        false => {
+            let bytes = fs::read(entry.path()).unwrap_or_default();
+            bytes.windows(marker.len()).any(|window| window == marker)
+        }
+    })
+}
+
+/// Criterion: T1.DP.1 (positive)
+/// Criterion: T1.DP.1 (negative)
+#[test]
+fn what_people_call_their_things_lies_in_no_file_of_a_stolen_disk() {
+    let mut scene = Scene::with(&[]);
+    let fleet = scene.active_fleet(1, 1);
+    let id = fleet.truth().unwrap()[0].id.clone().unwrap();
+    let name = "Grandmother's reading lamp";
+    assert_eq!(scene.hub.ask(&["component", "rename", &id, name]).unwrap().code, 0);
+    let shown = scene.hub.json(&["component", "show", &id]).unwrap();
+    assert_eq!(shown["name"], name);
+    let told = log(&scene.hub, &["--limit", "1000"]);
+    assert!(told.iter().any(|one| one.to_string().contains(name)), "the log says who renamed it");
+    drop(fleet);
+    scene.hub.stop().unwrap();
+    let data = scene.hub.folder().join("data");
+    assert!(!holds(&data, name.as_bytes()), "neither the store nor the log");
+    // The search finds what is there: the log's name stands in the clear beside its public key.
+    assert!(holds(&data, b"hub-agent/"));
 }
 
 /// Criterion: T1.CSA.2 (negative)
