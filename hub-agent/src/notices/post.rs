@@ -105,14 +105,16 @@ where
         .header("webhook-signature", notice.signature)
         .body(Full::new(Bytes::from(notice.body)))
         .map_err(std::io::Error::other)?;
-    // The connection ends with this exchange; what it says after the answer's head is not read.
-    tokio::select! {
-        answer = sender.send_request(request) => Ok(answer.map_err(other)?.status()),
-        ended = connection => {
-            ended.map_err(other)?;
-            Err(std::io::ErrorKind::UnexpectedEof.into())
-        }
-    }
+    // The connection ends with this exchange; what it says after the answer's head is not read. A receiver may answer and
+    // hang up at once: then the connection's end is seen with the answer there already.
+    let answer = sender.send_request(request);
+    tokio::pin!(answer, connection);
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        _ = &mut connection => answer.await,
+    };
+    Ok(answer.map_err(other)?.status())
 }
 
 #[cfg(test)]
