@@ -163,19 +163,19 @@ pub(super) fn store_error(error: Error) -> StoreError {
     }
 }
 
-/// Sets a damaged log aside as evidence, with its public key beside it; the answer is where it is.
+/// Sets a damaged log aside as evidence, with its public key beside it; the answer is where it is, after those that
+/// were set aside before: a start that did not finish told nobody of them.
 ///
 /// # Errors
 /// When it cannot be renamed.
-pub fn set_aside(folder: &Path, public: &Path) -> std::io::Result<PathBuf> {
-    let mut number = 1;
-    while folder.with_extension(format!("damaged-{number}")).exists() {
-        number += 1;
-    }
-    let aside = folder.with_extension(format!("damaged-{number}"));
-    std::fs::rename(folder, &aside)?;
-    std::fs::copy(public, aside.with_extension(format!("damaged-{number}.pub")))?;
-    Ok(aside)
+pub fn set_aside(folder: &Path, public: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let place = |number: usize| folder.with_extension(format!("damaged-{number}"));
+    let mut all: Vec<_> = (1..).map(place).take_while(|aside| aside.exists()).collect();
+    let number = all.len() + 1;
+    std::fs::rename(folder, place(number))?;
+    std::fs::copy(public, folder.with_extension(format!("damaged-{number}.pub")))?;
+    all.push(place(number));
+    Ok(all)
 }
 
 /// The log's name: as it was published, or the first one.

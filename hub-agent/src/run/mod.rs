@@ -248,7 +248,8 @@ fn open_log(
         Err(StoreError::LogDamaged(why)) => {
             let kept = set_aside(&folder, &public)?;
             let (log, opening) = Journal::open(how(next_origin(&name, &first), None))?;
-            let text = format!("{why}; it is kept as {}, and a new log begins", kept.display());
+            let kept: Vec<_> = kept.iter().map(|one| one.display().to_string()).collect();
+            let text = format!("{why}; it is kept as {}, and a new log begins", kept.join(", "));
             (log, opening, Some(text))
         }
         Err(error) => return Err(error.into()),

@@ -207,6 +207,11 @@ fn a_log_that_was_set_back_while_the_hub_was_off_is_kept_as_evidence_and_told_of
     hub.stop().unwrap();
     fs::remove_dir_all(&own).unwrap();
     copy(&old, own.clone());
+    // A start that does not finish, because somebody has its port, must not make anybody forget it.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut fails = plan.clone();
+    fails.set.push(("mqtt.listen".into(), taken.local_addr().unwrap().to_string()));
+    assert!(Hub::start(fails).is_err());
     let hub = Hub::start(plan).unwrap();
     let told = wait_until(PATIENCE, || {
         let records = log(&hub, &["--kind", "log.damaged"]);
@@ -284,6 +289,24 @@ fn what_people_call_their_things_lies_in_no_file_of_a_stolen_disk() {
     assert!(!holds(&data, name.as_bytes()), "neither the store nor the log");
     // The search finds what is there: the log's name stands in the clear beside its public key.
     assert!(holds(&data, b"hub-agent/"));
+}
+
+/// Criterion: T3.PS.1 (positive)
+#[test]
+fn a_hub_starts_on_a_full_disk_and_says_what_is_wrong() {
+    let mut scene = Scene::with(&[]);
+    let mut plan = scene.hub.same_ports();
+    scene.hub.stop().unwrap();
+    plan.set.push(("store.low_water".into(), u64::MAX.to_string()));
+    let hub = Hub::start(plan).unwrap();
+    wait_until(PATIENCE, || {
+        let events = hub.events()?;
+        let told = events.iter().any(|event| event["kind"] == "store.degraded");
+        anyhow::ensure!(told, "{events:#?}");
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(hub.ask(&["status"]).unwrap().code, 0);
 }
 
 /// Criterion: T1.CSA.2 (negative)

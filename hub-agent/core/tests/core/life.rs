@@ -111,6 +111,39 @@ fn a_renewal_from_elsewhere_is_one() {
     assert_eq!(grave(&renews_and_moves([10, 0, 0, 66])), ["HUB-05"]);
 }
 
+/// Criterion: T3.CSA.2 (positive)
+#[test]
+fn a_thief_who_asks_just_before_a_renewal_at_home_does_not_get_its_place() {
+    let mut world = World::new();
+    let with = world.member(1);
+    let connect = |world: &mut World, from: [u8; 4], serial: &[u8]| {
+        let (who, from) = (id(1), SocketAddr::from((from, 40_000)));
+        let serial = serial.to_vec();
+        world.handle(Input::Connected { who, link: 9, from, serial, took_over: None });
+    };
+    connect(&mut world, [10, 0, 0, 5], &with.serial);
+    let asks = |world: &mut World, n: u16, from: [u8; 4]| {
+        let (key, from) = (key(n), from.into());
+        let request = ReenrolRequest {
+            with: with.clone(),
+            id: id(1),
+            key,
+            strong: true,
+            claimed: None,
+            from,
+        };
+        world.handle(Input::Reenrol(request)).answer
+    };
+    let Answer::Issue(thiefs) = asks(&mut world, 78, [10, 0, 0, 66]) else { panic!() };
+    assert!(matches!(asks(&mut world, 77, [10, 0, 0, 5]), Answer::Issue(_)));
+    let mut certificate = world.certificate(1);
+    certificate.key = key(78);
+    let serial = certificate.serial.clone();
+    world.handle(Input::Issued { id: id(1), certificate, occasion: thiefs.occasion });
+    connect(&mut world, [10, 0, 0, 66], &serial);
+    assert_eq!(grave(&world), ["HUB-05"]);
+}
+
 /// A component whose batches come every five minutes, and whose clock is set within one.
 fn clock_set(by: i64) -> World {
     let (mut world, mut journal) = journal::world();
@@ -187,6 +220,26 @@ fn what_protects_and_becomes_weaker_without_anybodys_wish_is_an_incident() {
     assert_eq!(grave(&world), ["HUB-17"]);
     let record = world.log.iter().find(|record| record.kind == RecordKind::ConfigWeakened);
     assert_eq!(record.unwrap().subject.as_deref(), Some("button"));
+}
+
+/// Criterion: T3.CSA.2 (positive)
+/// Criterion: T1.LA.2 (negative)
+#[test]
+fn a_harmless_change_before_it_hides_no_weaker_one() {
+    let mut world = World::new();
+    world.member(1);
+    let config = told(&world, id(1));
+    let mut dimmed = config.clone();
+    let mut values = dimmed.settings.values().clone();
+    values.insert(Slug::new("max-brightness").unwrap(), SettingValue::Integer(20));
+    dimmed.settings = protocol::message::Settings::new(values).unwrap();
+    reports(&mut world, &dimmed, false);
+    assert_eq!(grave(&world), Vec::<String>::new());
+    reports(&mut world, &dimmed, true);
+    reports(&mut world, &dimmed, true);
+    assert_eq!(grave(&world), ["HUB-17"]);
+    let weaker = world.log.iter().filter(|one| one.kind == RecordKind::ConfigWeakened);
+    assert_eq!(weaker.count(), 1, "told of once");
 }
 
 /// Criterion: T1.LA.2 (positive)

@@ -292,3 +292,23 @@ fn what_the_owner_switched_off_is_asked_not_to_be_recorded_and_never_is() {
     assert!(kinds.iter().all(|kind| !off.contains(kind)), "{kinds:?}");
     assert_eq!((kinds.len(), acked(&world)), (LogKind::ALL.len() - 2, LogKind::ALL.len() as u64));
 }
+
+/// Criterion: T3.CSA.2 (positive)
+/// Criterion: T3.CSA.1 (negative)
+#[test]
+fn a_flood_does_not_push_out_that_somebody_opened_the_component() {
+    let (mut world, mut journal) = world_with(|settings| {
+        (settings.log.per_minute, settings.log.at_once) = (6, 8);
+    });
+    (0..60).for_each(|_| journal.note(&world, LogKind::AuthSuccess));
+    journal.hand_over(&mut world).unwrap();
+    journal.note(&world, LogKind::Tamper);
+    journal.hand_over(&mut world).unwrap();
+    let all = told(&world);
+    assert_eq!(
+        all.iter().filter(|one| one.kind == RecordKind::AuthSuccess).count(),
+        8,
+        "its share"
+    );
+    assert_eq!(all.iter().filter(|one| one.kind == RecordKind::Tamper).count(), 1);
+}
