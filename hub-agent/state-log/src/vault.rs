@@ -29,7 +29,8 @@ pub trait Vault {
 }
 
 /// A vault in a file of mode 0600. Content that is replaced is overwritten before it is removed; a disk that moves
-/// blocks about (flash, copy-on-write) may keep a copy all the same, so a TPM is better where there is one.
+/// blocks about (flash, copy-on-write) may keep a copy all the same, so a TPM is better where there is one. A file that is
+/// damaged opens nothing: it is put aside with the ending `damaged`, and the vault is empty.
 #[derive(Debug)]
 pub struct FileVault {
     path: PathBuf,
@@ -54,7 +55,11 @@ impl Vault for FileVault {
         let (said, sum) = bytes.split_at(bytes.len().saturating_sub(CHECK));
         let keys =
             said.strip_prefix(MAGIC).filter(|keys| keys.len() % 32 == 0 && check(said) == sum);
-        let keys = keys.ok_or_else(|| format!("{} is damaged", self.path.display()))?;
+        let Some(keys) = keys else {
+            let aside = disk::with(&self.path, "damaged");
+            disk::rename(&self.path, &aside).map_err(|error| error.to_string())?;
+            return Ok(Vec::new());
+        };
         let each = keys.chunks_exact(32).filter_map(|key| key.try_into().ok().map(Zeroizing::new));
         Ok(each.collect())
     }

@@ -209,7 +209,16 @@ fn a_log_whose_keys_are_lost_is_evidence_and_not_a_reason_to_stay_down() {
     let (mut log, _) = Journal::open(settings(folder.path())).unwrap();
     write(&mut log, &[record(1, RecordKind::AuthFailure)]);
     drop(log);
-    fs::remove_file(folder.path().join("log.wrap")).unwrap();
-    let opened = Journal::open(settings(folder.path()));
-    assert!(matches!(opened, Err(StoreError::LogDamaged(_))), "{:?}", opened.err());
+    let wrap = folder.path().join("log.wrap");
+    let good = fs::read(&wrap).unwrap();
+    let is_evidence = |what: &str| {
+        let opened = Journal::open(settings(folder.path()));
+        assert!(matches!(opened, Err(StoreError::LogDamaged(_))), "{what}: {:?}", opened.err());
+    };
+    fs::remove_file(&wrap).unwrap();
+    is_evidence("no wrapping key");
+    fs::write(&wrap, vec![7; good.len()]).unwrap();
+    is_evidence("a damaged wrapping key");
+    fs::write(&wrap, good).unwrap();
+    assert!(Journal::open(settings(folder.path())).is_ok(), "the right one, given back");
 }
