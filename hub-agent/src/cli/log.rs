@@ -1,4 +1,4 @@
-//! `hub-agent log …`, `hub-agent incident …` and `hub-agent dispose`
+//! `hub-agent log …`
 
 use super::{
     Failure,
@@ -120,59 +120,6 @@ impl Which {
         }
         path
     }
-}
-
-#[derive(Subcommand)]
-pub(super) enum Incident {
-    /// What is open, newest first
-    List {
-        /// The closed ones too
-        #[arg(long)]
-        all: bool,
-    },
-    /// One incident with its evidence
-    Show {
-        /// Its number
-        number: u64,
-    },
-    /// Note that you looked at it
-    Acknowledge {
-        /// Its number
-        number: u64,
-        /// What you found
-        #[arg(long)]
-        reason: String,
-    },
-    /// It is over
-    Close {
-        /// Its number
-        number: u64,
-        /// Why
-        #[arg(long)]
-        reason: String,
-    },
-}
-
-#[derive(Args)]
-pub(super) struct Dispose {
-    /// Whose records: id, its beginning, or name
-    #[arg(required_unless_present_any = ["all", "person"], conflicts_with_all = ["all", "person"])]
-    component: Option<String>,
-    /// What records say of this person; what happened stays
-    #[arg(long, value_name = "NAME", conflicts_with = "all")]
-    person: Option<String>,
-    /// All records, the hub's own as well
-    #[arg(long)]
-    all: bool,
-    /// Only records of the component from this time on: milliseconds since 1970
-    #[arg(long, value_name = "MS", requires = "component")]
-    from: Option<u64>,
-    /// Only records of the component before this time
-    #[arg(long, value_name = "MS", requires = "component")]
-    to: Option<u64>,
-    /// Must be given: nothing brings them back
-    #[arg(long, required = true)]
-    yes: bool,
 }
 
 pub(super) fn obey(
@@ -413,97 +360,4 @@ fn verify(
         Verdict::Damaged => Err(Failure::Verification("the log was changed".into())),
         Verdict::Intact | Verdict::Rebuildable | Verdict::Unfinished => Ok(()),
     }
-}
-
-pub(super) fn incident(hub: &Hub, output: &Output, command: Incident) -> Result<(), Failure> {
-    match command {
-        Incident::List { all } => list(hub, output, all),
-        Incident::Show { number } => one(hub, output, number),
-        Incident::Acknowledge { number, reason } => act(hub, output, number, &reason, false),
-        Incident::Close { number, reason } => act(hub, output, number, &reason, true),
-    }
-}
-
-fn list(hub: &Hub, output: &Output, all: bool) -> Result<(), Failure> {
-    let answer = hub.get("/v1/incidents")?;
-    let mut shown: Vec<_> = answer.as_array().into_iter().flatten().cloned().collect();
-    shown.retain(|one| all || one["state"] != "closed");
-    shown.reverse();
-    output.answer(&Value::Array(shown), |shown| {
-        let keys = ["number", "state", "severity", "rule", "title", "count", "first", "last"];
-        let rows: Vec<_> = shown
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|one| keys.map(|key| show::text(&one[key])).to_vec())
-            .collect();
-        output.table(&keys, &rows);
-    });
-    Ok(())
-}
-
-fn one(hub: &Hub, output: &Output, number: u64) -> Result<(), Failure> {
-    let answer = hub.get(&format!("/v1/incidents/{number}"))?;
-    output.answer(&answer, |one| {
-        let word = |key: &str| show::text(&one[key]);
-        output.raw(&format!(
-            "incident {number}, {}, {}: {} {}\n{}\n\nfrom {} to {}, {} times; about {}\n",
-            word("state"),
-            word("severity"),
-            word("rule"),
-            word("title"),
-            word("advice"),
-            word("first"),
-            word("last"),
-            word("count"),
-            word("about"),
-        ));
-        for act in ["acknowledged", "closed"] {
-            if !one[act].is_null() {
-                let said = |key: &str| show::text(&one[act][key]);
-                output.raw(&format!(
-                    "{act} by {} at {}: {}\n",
-                    said("by"),
-                    said("at"),
-                    said("reason")
-                ));
-            }
-        }
-        let evidence = one["evidence"].as_array().into_iter().flatten().map(show::text);
-        let evidence = evidence.collect::<Vec<_>>().join(", ");
-        output.raw(&format!("evidence: records {evidence}; prove each: hub-agent log prove N\n"));
-    });
-    Ok(())
-}
-
-fn act(hub: &Hub, output: &Output, number: u64, reason: &str, close: bool) -> Result<(), Failure> {
-    let body = json!({ "reason": reason, "close": close });
-    let answer = hub.post(&format!("/v1/incidents/{number}"), &body)?;
-    let done = if close { "closed" } else { "acknowledged" };
-    output.answer(&answer, |_| output.raw(&format!("incident {number} is {done}\n")));
-    Ok(())
-}
-
-pub(super) fn dispose(hub: &Hub, output: &Output, what: &Dispose) -> Result<(), Failure> {
-    let Dispose { component, person, from, to, yes, .. } = what;
-    let body = json!({
-        "component": component, "person": person, "from": from, "to": to, "confirm": yes,
-    });
-    let answer = hub.post("/v1/dispose", &body)?;
-    output.answer(&answer, |answer| {
-        let how = match answer["records"].as_u64() {
-            Some(records) => format!("{records} records were taken out"),
-            None => format!("{} keys were destroyed", show::text(&answer["keys"])),
-        };
-        let said = match answer["act"].as_u64() {
-            Some(act) => format!("record {act} of the log says so"),
-            None => "the log held nothing of it".to_owned(),
-        };
-        output.raw(&format!(
-            "{}: {how}; {said}. Keep this receipt:\n\n{}",
-            show::text(&answer["erased"]),
-            show::text(&answer["checkpoint"])
-        ));
-    });
-    Ok(())
 }

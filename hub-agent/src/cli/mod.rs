@@ -7,7 +7,9 @@ mod client;
 mod component;
 mod config;
 mod definition;
+mod dispose;
 mod doctor;
+mod incident;
 mod log;
 mod pairing;
 mod policy;
@@ -166,9 +168,9 @@ enum What {
     Log(log::Log),
     /// What was found in it
     #[command(subcommand)]
-    Incident(log::Incident),
+    Incident(incident::Incident),
     /// Make what the log holds of a component, or everything, unreadable for good
-    Dispose(log::Dispose),
+    Dispose(dispose::Dispose),
     /// The newest events, in short
     #[command(subcommand)]
     Event(EventCommand),
@@ -311,8 +313,8 @@ fn obey(cli: Cli, given: usize, output: &Output) -> Result<(), Failure> {
         }
         What::Event(EventCommand::List { since, follow }) => events(&hub, output, since, follow),
         What::Log(command) => log::obey(&hub, output, &settings.data_dir, command),
-        What::Incident(command) => log::incident(&hub, output, command),
-        What::Dispose(what) => log::dispose(&hub, output, &what),
+        What::Incident(command) => incident::obey(&hub, output, command),
+        What::Dispose(what) => dispose::obey(&hub, output, &what),
         What::Metrics => {
             output.raw(&hub.text("/v1/metrics")?);
             Ok(())

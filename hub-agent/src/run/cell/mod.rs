@@ -1,17 +1,24 @@
 //! The hub with everything around it that one loop shares: every input goes through [`HubCell::apply`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | `work` | the loop: ticks, commits, the end |
+//! | `log` | what is asked of the log |
+
+mod log;
+mod work;
 
 use super::{
     at_cloud::AtCloud,
     batch::{Batches, Deferred},
     clock::Clock,
     events::EventRing,
-    shutdown,
 };
 use crate::{
-    journal::{Ask, Journal, Question, Shipment, Size},
+    journal::Size,
     pki::{PkiError, ca::HubCa, maker::Maker, signer::Signer, verify::Revoked},
     settings::Settings,
-    store::{ASKS, Committer, Completion, Job, SHIPPED, StoreError},
+    store::{ASKS, Committer, SHIPPED},
     telemetry,
     updates::{BlockServer, Repository},
 };
@@ -19,7 +26,7 @@ use bytes::Bytes;
 use hub_core::access::pairing::code_text;
 use hub_core::update::OwnOrder;
 use hub_core::{
-    Actor, Answer, Cut, Disposal, Effects, Hub, Input, Now, Outbound, Permitted, StoreState, Write,
+    Actor, Answer, Cut, Disposal, Effects, Hub, Input, Now, Outbound, Permitted, Write,
 };
 use mqtt_endpoint::{CommitId, Handle, Qos, ReasonCode, Refused};
 use protocol::{
@@ -29,11 +36,10 @@ use protocol::{
     topic::{Down, Route},
 };
 use std::{
-    cell::{Cell, RefCell, RefMut},
+    cell::{Cell, RefCell},
     net::{Ipv4Addr, SocketAddr},
     rc::Rc,
     sync::Arc,
-    time::Duration,
 };
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
@@ -120,9 +126,6 @@ pub struct HubCell {
     happened: Notify,
     addresses: Cell<(SocketAddr, Option<SocketAddr>)>,
 }
-
-/// Longest time the last commit may take when the daemon ends.
-const LAST_COMMIT: Duration = Duration::from_secs(3);
 
 impl HubCell {
     /// Puts the parts together.
@@ -463,206 +466,5 @@ impl HubCell {
     fn refresh_revoked(&self) {
         let revoked = self.hub.borrow().revoked_certificates(self.now().wall);
         self.revoked.set(revoked.into_iter().map(|revoked| revoked.serial));
-    }
-
-    /// The loop: ticks, commits, and the end.
-    ///
-    /// # Errors
-    /// When the last state cannot be made durable.
-    pub async fn work(
-        self: Rc<Self>,
-        mut completions: mpsc::Receiver<Completion>,
-        tick: Duration,
-        stop: impl Future<Output = ()>,
-    ) -> anyhow::Result<Ended> {
-        let mut ticks = tokio::time::interval(tick);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        tokio::pin!(stop);
-        loop {
-            tokio::select! {
-                biased;
-                completion = completions.recv() => match completion {
-                    Some(completion) => self.completed(completion),
-                    // Without its thread nothing would ever be acknowledged again: better start anew.
-                    None => anyhow::bail!("the store's thread ended by itself; restart the hub"),
-                },
-                () = self.dirty.notified() => self.commit(false),
-                _ = ticks.tick() => self.tick(),
-                () = self.leaving.notified() => break,
-                () = &mut stop => break,
-            }
-        }
-        shutdown::stopping();
-        self.finish(completions).await?;
-        match self.leave.get() {
-            None => Ok(Ended::Asked),
-            Some(Leave::Switched) => Ok(Ended::Again),
-            Some(Leave::Unproved) => anyhow::bail!("the new software did not prove itself"),
-        }
-    }
-
-    fn tick(&self) {
-        self.apply(Input::Tick);
-        self.commit(true);
-        shutdown::alive();
-    }
-
-    /// Starts the next commit. While commits fail, only a tick tries again.
-    fn commit(&self, trial: bool) {
-        let mut batches = self.batches.borrow_mut();
-        if batches.failing && !trial {
-            return;
-        }
-        let Some(job) = batches.next() else { return };
-        if let Err(job) = self.committer.borrow().submit(job) {
-            tracing::error!("the store's thread takes no commit");
-            if let Job::Commit { batch, records, .. } = *job {
-                let deferred = batches.ended(Some((batch, records)));
-                deferred.into_iter().for_each(|waiting| batches.defer(waiting));
-            }
-        }
-    }
-
-    fn completed(&self, completion: Completion) {
-        let Completion { id, recorded, result } = completion;
-        let (failure, returned) = match result {
-            Ok(()) => (None, None),
-            Err((error, batch, records)) => (Some(error), Some((batch, records))),
-        };
-        let mut batches = self.batches.borrow_mut();
-        batches.failing = failure.is_some();
-        let deferred = batches.ended(returned);
-        let lost = if failure.is_none() { std::mem::take(&mut batches.dropped) } else { 0 };
-        drop(batches);
-        let unavailable =
-            Refused { reason: ReasonCode::ServerBusy, word: Refusal::StoreUnavailable.slug() };
-        match (id, &failure) {
-            (Some(id), None) => self.handle.committed(id),
-            (Some(id), Some(_)) => self.handle.commit_failed(id, unavailable),
-            (None, _) => {}
-        }
-        for waiting in deferred {
-            match waiting {
-                Deferred::Send(send) if failure.is_none() => self.send(&send),
-                Deferred::Own(order) if failure.is_none() => self.order_own(order),
-                Deferred::Send(_) | Deferred::Own(_) => {}
-                Deferred::Cut(cut) => self.cut(cut),
-                // Whoever waited may be gone.
-                Deferred::Waiter(done) => drop(done.send(failure.is_none())),
-            }
-        }
-        let state = if failure.is_none() { StoreState::Ok } else { StoreState::Unavailable };
-        if let Some(error) = failure {
-            tracing::warn!("{error}");
-        }
-        self.apply(Input::Store(state));
-        if lost > 0 {
-            self.apply(Input::Unrecorded(lost));
-        }
-        if let Some((first, records)) = recorded {
-            self.apply(Input::Recorded { first, records });
-            self.recorded.notify_one();
-        }
-        self.commit(false);
-    }
-
-    /// Asks the log something.
-    ///
-    /// # Errors
-    /// When the log cannot answer, or too many questions wait.
-    pub async fn ask_log(&self, question: Question) -> Result<serde_json::Value, StoreError> {
-        let answer = self.with_log(&self.questions, move |log| log.answer(question)).await;
-        // The log may have written an act of its own.
-        self.recorded.notify_one();
-        answer
-    }
-
-    /// Reads records for the cloud, in a place of their own: nobody's question waits for it, and it for nobody's.
-    ///
-    /// # Errors
-    /// When the log cannot be read, or is being read already.
-    pub async fn ship_log(&self, from: u64, most: usize) -> Result<Shipment, StoreError> {
-        self.with_log(&self.shipping, move |log| log.shipment(from, most)).await
-    }
-
-    /// Keeps a head that the cloud witnessed.
-    ///
-    /// # Errors
-    /// When it contradicts the log, or cannot be written.
-    pub async fn keep_head(
-        &self,
-        note: String,
-        witness: state_log::Verifier,
-    ) -> Result<(), StoreError> {
-        self.with_log(&self.questions, move |log| log.keep_head(&note, &witness)).await
-    }
-
-    /// The largest size of the log that a cloud witnessed, as far as the log remembers.
-    ///
-    /// # Errors
-    /// When too many questions wait.
-    pub async fn witnessed(&self) -> Result<u64, StoreError> {
-        self.with_log(&self.questions, |log| log.witnessed()).await
-    }
-
-    /// Records in the log.
-    #[must_use]
-    pub fn log_size(&self) -> u64 {
-        self.log_size.get()
-    }
-
-    /// Waits until records were added, or may have been.
-    pub async fn recorded(&self) {
-        self.recorded.notified().await;
-    }
-
-    /// How far the log is at the cloud.
-    pub fn at_cloud(&self) -> RefMut<'_, AtCloud> {
-        self.at_cloud.borrow_mut()
-    }
-
-    async fn with_log<T: Send + 'static>(
-        &self,
-        places: &Arc<Semaphore>,
-        work: impl FnOnce(&mut Journal) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let (answer, waiter) = oneshot::channel();
-        let busy = || StoreError::Log("it is busy; ask again".into());
-        let place = places.clone().try_acquire_owned().map_err(|_| busy())?;
-        // Whoever asked may be gone.
-        let work = Box::new(move |log: &mut Journal| drop(answer.send(work(log))));
-        let job = Job::Ask(Box::new(Ask { work, place }));
-        self.committer.borrow().submit(job).map_err(|_| busy())?;
-        waiter.await.map_err(|_| StoreError::Log("the store's thread ended".into()))?
-    }
-
-    /// Takes no more, commits what there is and ends.
-    async fn finish(&self, mut completions: mpsc::Receiver<Completion>) -> anyhow::Result<()> {
-        let drain = self.handle.drain();
-        tokio::pin!(drain);
-        loop {
-            tokio::select! {
-                Some(completion) = completions.recv() => self.completed(completion),
-                () = self.dirty.notified() => self.commit(false),
-                () = &mut drain => break,
-            }
-        }
-        let last = self.hub.borrow_mut().last_writes();
-        self.batches.borrow_mut().add(last);
-        let deadline = tokio::time::Instant::now() + LAST_COMMIT;
-        self.commit(true);
-        while !self.batches.borrow().is_idle() {
-            match tokio::time::timeout_at(deadline, completions.recv()).await {
-                Ok(Some(completion)) => self.completed(completion),
-                Ok(None) | Err(_) => {
-                    anyhow::bail!("the last state could not be made durable; look at the disk")
-                }
-            }
-            if self.batches.borrow().failing {
-                anyhow::bail!("the last state could not be made durable; free disk space");
-            }
-        }
-        self.committer.borrow_mut().stop();
-        Ok(())
     }
 }
