@@ -109,3 +109,18 @@ fn what_is_no_record_or_too_much_is_refused_with_its_reason() {
         assert_eq!(refusal.is_some(), number >= 15, "sixteen logs of one hub: {number}");
     }
 }
+
+/// Criterion: T3.CSA.1 (negative)
+#[test]
+fn a_hub_that_claims_ever_more_records_is_stopped_where_one_log_ends() {
+    let (mut hub, mut cloud) = (Hub::new(1), Cloud::new());
+    hub.fill(10, "a");
+    let frame = hub.frame(0, 3);
+    let at = |first: u64| with(&frame, |frame| (frame.first, frame.size) = (first, first + 3));
+    // Each as far beyond the last as may be: holes cost nothing, rows do.
+    for hop in 1..=3 {
+        assert_eq!(cloud.take(&at(hop << 24)).refusal, None, "{hop}");
+    }
+    refuses(&mut cloud, &at((4 << 24) - 2), Why::TooMany);
+    assert_eq!(cloud.take(&at((4 << 24) - 3)).refusal, None, "the last ones there is room for");
+}
