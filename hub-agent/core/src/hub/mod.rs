@@ -101,11 +101,12 @@ pub struct Hub {
     links: BTreeMap<ComponentId, Link>,
     /// Members whose last sign of life is not on disk yet.
     unsaved: BTreeSet<ComponentId>,
-    /// From where the certificates that are being signed were asked for.
-    asked_from: BTreeMap<ComponentId, (Digest, IpAddr)>,
     /// Those of them whose turn to be written has come.
     saving: BTreeSet<ComponentId>,
     save_due: Duration,
+    /// For which key and from where each component asked for a certificate that is not signed yet; one entry at most of
+    /// each that may have one.
+    asked_from: BTreeMap<ComponentId, (Digest, IpAddr)>,
     uplink: UplinkState,
     store: StoreState,
     coalescer: Coalescer,
